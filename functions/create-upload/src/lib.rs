@@ -1,0 +1,117 @@
+//! `POST /api/v1/uploads`: a signed link for a library. What the screen is to do is checked and written first; when the
+//! file arrives, the screen starts by itself.
+
+use axum::{Json, extract::State, http::StatusCode};
+use domain::{Priority, Strategy, Timestamp};
+use platform::{BlobPath, Method, PutOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::{
+    Body, Caller, Function, Problem, Refusals, Result, World, places,
+    runs::{
+        screen::{self, Part, Screen},
+        submit::{self, OnInvalid},
+    },
+};
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub const FUNCTION: Function = Function::http("create-upload", router);
+
+/// How long the link may be used.
+const VALID: Duration = Duration::from_secs(3600);
+
+fn router() -> OpenApiRouter<World> {
+    OpenApiRouter::new().routes(routes!(create_upload))
+}
+
+/// The screen that the library is for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UploadRequest {
+    /// Letters, digits, `.`, `-` and `_`; the ending tells the format (`.csv`, `.smi`, each also `.gz`).
+    #[schema(example = "library.csv", max_length = 100)]
+    file_name: String,
+    #[serde(default = "boltz2")]
+    #[schema(example = "boltz2")]
+    model: String,
+    protein_sequence: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    inputs: Value,
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    parameters: Value,
+    #[schema(max_length = 200)]
+    batch_name: Option<String>,
+    #[serde(default)]
+    priority: Priority,
+    #[serde(default)]
+    strategy: Strategy,
+    #[schema(minimum = 1)]
+    max_concurrent: Option<u32>,
+    max_cost_usd: Option<f64>,
+    /// By default `skip`: bad rows are listed in `rejected.csv`.
+    on_invalid: Option<OnInvalid>,
+}
+
+/// Where to send the file.
+#[derive(Serialize, ToSchema)]
+struct Upload {
+    /// Send the file here.
+    upload_url: String,
+    /// With this method.
+    method: &'static str,
+    expires_at: Timestamp,
+    /// The object's name in the uploads bucket; a batch tells it as its `source`.
+    object: String,
+}
+
+/// A link for a library. When the file has arrived there, the screen starts.
+#[utoipa::path(post, path = "/api/v1/uploads", tag = "batches", request_body = UploadRequest,
+    responses((status = 201, body = Upload), Refusals))]
+async fn create_upload(
+    caller: Caller,
+    State(world): State<World>,
+    Body { value, .. }: Body<UploadRequest>,
+) -> Result<(StatusCode, Json<Upload>)> {
+    let model = submit::model(&value.model)?;
+    let accepted = submit::accept(model, value.protein_sequence.as_deref(), &value.inputs, &value.parameters)?;
+    if accepted.designs.is_some() {
+        return Err(Problem::field("/model", "this model designs binders and takes no library"));
+    }
+    let folder = format!("{}/{}", caller.uid, world.ids.next());
+    let object = library(&folder, &value.file_name)?;
+    let screen = Screen {
+        model: Some(value.model),
+        protein_sequence: value.protein_sequence,
+        inputs: value.inputs,
+        parameters: value.parameters,
+        batch_name: submit::name(value.batch_name, "/batch_name")?,
+        priority: value.priority,
+        strategy: value.strategy,
+        max_concurrent: submit::concurrency(value.max_concurrent)?,
+        max_cost_usd: submit::budget(value.max_cost_usd)?,
+        on_invalid: value.on_invalid,
+    };
+    let settings = BlobPath::new(places::UPLOADS, format!("{folder}/screen.yaml"))?;
+    world.blobs.put_json(&settings, &screen, PutOptions::default()).await?;
+    let upload_url = world.blobs.link(&object, Method::Put, VALID, None).await?.to_string();
+    let expires_at = Timestamp::from(world.clock.now()).plus_seconds(VALID.as_secs());
+    let object = object.name().to_owned();
+    Ok((StatusCode::CREATED, Json(Upload { upload_url, method: Method::Put.as_str(), expires_at, object })))
+}
+
+fn boltz2() -> String {
+    "boltz2".to_owned()
+}
+
+fn library(folder: &str, file_name: &str) -> Result<BlobPath> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let name = format!("{folder}/{file_name}");
+    let is_library = screen::place(&name).is_some_and(|(_, _, part)| part == Part::Library);
+    let good = (1..=100).contains(&file_name.len()) && file_name.chars().all(plain) && is_library;
+    let path = BlobPath::new(places::UPLOADS, name).ok().filter(|_| good);
+    path.ok_or_else(|| Problem::field("/file_name", "takes letters, digits, '.', '-' and '_', and not the name of a target or of settings"))
+}

@@ -1,0 +1,120 @@
+//! Leases: given back when their shards have ended, and turned into executions.
+
+use domain::{Lease, LeasedShard, Pool, Run, Shard, ShardState, Timestamp};
+use platform::{Docs, ExecutionState, StartRequest};
+use service::{
+    Result, World, places,
+    runs::{self, shards},
+};
+use std::collections::BTreeMap;
+
+/// Gives back every slot whose shard no longer needs it, stops executions of runs that ended, and looks into leases
+/// that ran out.
+pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
+    let now = Timestamp::from(world.clock.now());
+    for lease in &mut pool.leases {
+        let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
+        let ended = run.is_none_or(|run| run.value.status.is_final());
+        if ended {
+            if let Some(execution) = &lease.execution {
+                world.executions.cancel(execution).await?;
+            }
+            lease.held.clear();
+            continue;
+        }
+        if now > lease.expires_at {
+            expired(world, lease).await?;
+        }
+        let mut held = vec![];
+        for leased in &lease.held {
+            if still_held(&world.docs, lease, *leased).await? {
+                held.push(*leased);
+            }
+        }
+        lease.held = held;
+    }
+    pool.leases.retain(|lease| !lease.held.is_empty());
+    Ok(())
+}
+
+/// True while the shard's launch of this lease may still be at work.
+async fn still_held(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<bool> {
+    let shard = docs.find::<Shard>(&places::shard(&lease.uid, &lease.job_id, leased.shard)).await?;
+    let Some(shard) = shard.map(|shard| shard.value) else { return Ok(false) };
+    let before_launch = shard.launch + 1 == leased.launch && shard.state == ShardState::Pending;
+    let under_way = shard.launch == leased.launch && shard.state != ShardState::Pending;
+    Ok(!shard.done && (before_launch || under_way))
+}
+
+/// An execution that runs on gets more time; one that is gone loses its shards.
+async fn expired(world: &World, lease: &mut Lease) -> Result<()> {
+    let execution = match &lease.execution {
+        Some(name) => world.executions.describe(name).await?,
+        None => return Ok(()),
+    };
+    if execution.is_some_and(|execution| execution.state == ExecutionState::Running) {
+        lease.expires_at = Timestamp::from(world.clock.now()).plus_seconds(world.settings.task_limit.as_secs());
+        return Ok(());
+    }
+    for leased in &lease.held {
+        let reason = "its execution ended without a word";
+        shards::lost(world, &lease.uid, &lease.job_id, leased.shard, leased.launch, reason).await?;
+    }
+    Ok(())
+}
+
+/// Starts an execution for every lease that has none. True if the pool changed meanwhile and is to be looked at again.
+pub async fn start_all(world: &World) -> Result<bool> {
+    let Some(mut pool) = world.docs.find::<Pool>(&places::pool()).await? else { return Ok(false) };
+    let mut started = false;
+    for lease in pool.value.leases.iter_mut().filter(|lease| lease.execution.is_none()) {
+        lease.execution = Some(start(world, lease).await?);
+        started = true;
+    }
+    if !started {
+        return Ok(false);
+    }
+    match world.docs.replace(&pool).await {
+        Err(error) if error.is_race() => Ok(true),
+        outcome => Ok(outcome.map(|()| false)?),
+    }
+}
+
+async fn start(world: &World, lease: &Lease) -> Result<String> {
+    let tasks: Vec<_> = lease.tasks.iter().map(|task| format!("{}:{}", task.shard, task.launch)).collect();
+    let limit = world.settings.task_limit;
+    let request = StartRequest {
+        job: places::WORKER_JOB.to_owned(),
+        claim: lease.id.clone(),
+        env: BTreeMap::from([
+            ("RUN".to_owned(), format!("{}/{}", lease.uid, lease.job_id)),
+            ("SHARDS".to_owned(), tasks.join(",")),
+            ("TASK_SECONDS".to_owned(), limit.as_secs().to_string()),
+        ]),
+        tasks: lease.tasks.len() as u32,
+        timeout: limit,
+    };
+    let execution = world.executions.start(request).await?;
+    let now = Timestamp::from(world.clock.now());
+    for task in &lease.tasks {
+        launch(&world.docs, lease, *task, &execution, now).await?;
+    }
+    runs::update(&world.docs, &lease.uid, &lease.job_id, |run| run.start(now)).await?;
+    tracing::info!(job.id = %lease.job_id, execution, tasks = tasks.len(), "execution started");
+    Ok(execution)
+}
+
+/// Notes on the shard which execution it was handed to; a worker that was faster has noted it already.
+async fn launch(docs: &Docs, lease: &Lease, task: LeasedShard, execution: &str, now: Timestamp) -> Result<()> {
+    loop {
+        let path = places::shard(&lease.uid, &lease.job_id, task.shard);
+        let Some(mut shard) = docs.find::<Shard>(&path).await? else { return Ok(()) };
+        if !shard.value.launch(task.launch, execution, now) {
+            return Ok(());
+        }
+        match docs.replace(&shard).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return Ok(outcome?),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `on-library-uploaded`: a file was dropped into the uploads bucket. Once a folder holds a library and a target, every
+//! library in it is one screen, named after the upload itself: the event may arrive twice, late, or for the target
+//! after the library. A screen that cannot be becomes a failed run, so that its owner sees why.
+
+use axum::{extract::State, http::StatusCode, routing::post};
+use domain::{JobId, RunError, Source, Uid};
+use platform::{Blobs, Ids, ObjectMeta};
+use serde_json::Value;
+use service::{
+    Function, Problem, Result, Trigger, World,
+    events::Finalized,
+    places,
+    runs::{
+        library::{Ligands, check},
+        screen::{Part, Screen, place},
+        submit::{self, OnInvalid, Submission},
+    },
+};
+use utoipa_axum::router::OpenApiRouter;
+
+pub const FUNCTION: Function =
+    Function::on("on-library-uploaded", Trigger::ObjectFinalized { bucket: places::UPLOADS }, router);
+
+/// Files of one folder that are looked at.
+const FILES_SEEN: u32 = 1000;
+/// The most a target or settings may weigh.
+const TEXT_LIMIT: u64 = 4 * 1024 * 1024;
+
+fn router() -> OpenApiRouter<World> {
+    OpenApiRouter::new().route("/", post(on_library_uploaded))
+}
+
+async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> Result<StatusCode> {
+    let Some((uid, folder, part)) = place(object.path.name()).filter(|_| object.path.bucket() == places::UPLOADS) else {
+        tracing::info!(object = %object.path, "an upload outside a user's folders");
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let prefix = format!("{folder}/");
+    let beside = |meta: &ObjectMeta| !meta.path.name()[prefix.len()..].contains('/');
+    let mut files = world.blobs.list(places::UPLOADS, &prefix, None, FILES_SEEN).await?;
+    files.retain(beside);
+    let of = |wanted: Part| files.iter().filter(move |file| place(file.path.name()).is_some_and(|(.., p)| p == wanted));
+    let (settings, target) = (of(Part::Settings).next(), of(Part::Target).next());
+    if settings.is_none() && target.is_none() {
+        tracing::info!(folder, "a library waits for its target");
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let screen = read(&world.blobs, settings, target).await;
+    for library in of(Part::Library) {
+        if part != Part::Library || library.path == object.path {
+            start(&world, &uid, library, screen.clone()).await?;
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the folder says the screen is; an error is for the user to read.
+async fn read(
+    blobs: &Blobs,
+    settings: Option<&ObjectMeta>,
+    target: Option<&ObjectMeta>,
+) -> Result<Screen, RunError> {
+    let wrong = |message: String| RunError { code: "unreadable_screen".into(), message };
+    let mut screen = match settings {
+        Some(file) => {
+            let text = text(blobs, file).await.map_err(wrong)?;
+            serde_saphyr::from_str::<Screen>(&text).map_err(|error| wrong(format!("screen.yaml: {error}")))?
+        }
+        None => Screen::default(),
+    };
+    if let (None, Some(file)) = (&screen.protein_sequence, target) {
+        let text = text(blobs, file).await.map_err(wrong)?;
+        let records = chem::parse_fasta(&text).map_err(|error| wrong(format!("target.fasta: {error}")))?;
+        match <[_; 1]>::try_from(records) {
+            Ok([record]) => screen.protein_sequence = Some(record.sequence.to_string()),
+            Err(records) => {
+                return Err(wrong(format!("target.fasta holds {} sequences; a target is one", records.len())));
+            }
+        }
+    }
+    Ok(screen)
+}
+
+async fn text(blobs: &Blobs, file: &ObjectMeta) -> Result<String, String> {
+    let bytes = blobs.get(&file.path, TEXT_LIMIT).await.map_err(|error| error.to_string())?;
+    String::from_utf8(bytes.to_vec()).map_err(|_| format!("{} is not text in UTF-8", file.path.name()))
+}
+
+async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Screen, RunError>) -> Result<()> {
+    let generation = library.generation.to_string();
+    let unique = Ids::derived(&["upload", library.path.bucket(), library.path.name(), &generation]);
+    let job_id = JobId::new(true, &unique).map_err(Problem::internal)?;
+    let ports = world.submitting();
+    let ligands = Ligands::Library(library.path.clone());
+    let submission = match screen {
+        Ok(screen) => submission(uid, library, screen),
+        Err(error) => Err(error),
+    };
+    let run = match submission {
+        Ok((submission, on_invalid)) => {
+            if on_invalid == OnInvalid::Reject
+                && let Some(error) = refused(world, &ligands).await?
+            {
+                submit::refuse_upload(&ports, submission, job_id, error).await?
+            } else {
+                submit::submit_upload(&ports, submission, job_id, ligands).await?
+            }
+        }
+        Err(error) => submit::refuse_upload(&ports, bare(uid, library), job_id, error).await?,
+    };
+    if let Some(run) = run {
+        let status = run.status.as_str();
+        tracing::info!(job.id = %run.job_id, items = run.items, rejected = run.rejected, status, "screen taken in");
+    }
+    Ok(())
+}
+
+/// Bad rows, where the user wants none.
+async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
+    let judged = match check(&world.blobs, ligands).await {
+        Ok(judged) => judged,
+        // What cannot be read at all is said by the submission itself.
+        Err(service::runs::library::IngestError::Library(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((judged.invalid > 0).then(|| {
+        let first = judged.listed.first().map_or(String::new(), |row| format!("; row {}: {}", row.row, row.reason));
+        let message = format!("{} rows cannot be run{first}", judged.invalid);
+        RunError { code: "invalid_rows".into(), message }
+    }))
+}
+
+fn submission(uid: &Uid, library: &ObjectMeta, screen: Screen) -> Result<(Submission, OnInvalid), RunError> {
+    let wrong = |problem: Problem| RunError { code: "invalid_screen".into(), message: problem.to_string() };
+    let model = submit::model(screen.model.as_deref().unwrap_or("boltz2")).map_err(wrong)?;
+    let accepted = submit::accept(model, screen.protein_sequence.as_deref(), &screen.inputs, &screen.parameters);
+    let accepted = accepted.map_err(wrong)?;
+    if accepted.designs.is_some() {
+        return Err(wrong(Problem::field("/model", "this model designs binders and takes no library")));
+    }
+    let submission = Submission {
+        uid: uid.clone(),
+        batch: true,
+        name: submit::name(screen.batch_name, "/batch_name").map_err(wrong)?.or_else(|| Some(folder_name(library))),
+        model,
+        accepted,
+        priority: screen.priority,
+        strategy: screen.strategy,
+        max_concurrent: submit::concurrency(screen.max_concurrent).map_err(wrong)?,
+        max_cost_usd: submit::budget(screen.max_cost_usd).map_err(wrong)?,
+        source: Source::Upload(library.path.name().to_owned()),
+    };
+    Ok((submission, screen.on_invalid.unwrap_or(OnInvalid::Skip)))
+}
+
+/// A submission of which nothing is known but whose it is.
+fn bare(uid: &Uid, library: &ObjectMeta) -> Submission {
+    let accepted = models::Accepted {
+        input: Value::Null,
+        files: vec![],
+        parameters: Value::Null,
+        target_residues: 0,
+        designs: None,
+    };
+    Submission {
+        uid: uid.clone(),
+        batch: true,
+        name: Some(folder_name(library)),
+        model: models::all()[0],
+        accepted,
+        priority: Default::default(),
+        strategy: Default::default(),
+        max_concurrent: None,
+        max_cost_usd: None,
+        source: Source::Upload(library.path.name().to_owned()),
+    }
+}
+
+/// `folder/file` below the user.
+fn folder_name(library: &ObjectMeta) -> String {
+    library.path.name().split_once('/').map_or("", |(_, rest)| rest).chars().take(200).collect()
+}

@@ -1,0 +1,32 @@
+//! `on-shard-report`: a worker wrote a report. The shard's document takes it over if it is news, and the run is looked
+//! at in any case: a report that arrives twice must not be the one that nobody counted.
+
+use axum::{extract::State, http::StatusCode, routing::post};
+use service::{
+    Function, Result, Trigger, World,
+    events::Finalized,
+    places,
+    runs::shards::{evaluate, refresh, wake_dispatcher},
+};
+use utoipa_axum::router::OpenApiRouter;
+
+pub const FUNCTION: Function =
+    Function::on("on-shard-report", Trigger::ObjectFinalized { bucket: places::REPORTS }, router);
+
+fn router() -> OpenApiRouter<World> {
+    OpenApiRouter::new().route("/", post(on_shard_report))
+}
+
+async fn on_shard_report(State(world): State<World>, object: Finalized) -> Result<StatusCode> {
+    let named = places::parse_report(object.path.name()).filter(|_| object.path.bucket() == places::REPORTS);
+    let Some((uid, job, shard)) = named else {
+        tracing::warn!(object = %object.path, "this object is no report");
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let shard = refresh(&world, &uid, &job, shard).await?;
+    evaluate(&world, &uid, &job).await?;
+    if shard.is_some_and(|shard| shard.done) {
+        wake_dispatcher(&world).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,91 @@
+//! `reconcile`: once a minute, looks for runs that have been silent for a while and finds out why. A lost event is told
+//! again by touching the document; shards are rebuilt from the reports bucket; an execution that is gone loses its
+//! shards. What does not help twenty times ends as a failed run that says so.
+
+use axum::{extract::State, http::StatusCode, routing::post};
+use domain::{Run, RunError, Shard, Status, Timestamp};
+use platform::{Direction, Query};
+use serde_json::json;
+use service::{
+    Function, Result, Trigger, World, places,
+    runs::{
+        self,
+        shards::{evaluate, lost, refresh, wake_dispatcher},
+    },
+};
+use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+
+pub const FUNCTION: Function =
+    Function::on("reconcile", Trigger::Schedule { every: Duration::from_secs(60) }, router);
+
+/// Runs of one status looked at in one sweep, the oldest first.
+const RUNS_SEEN: u32 = 500;
+/// So often a document is touched before its run is given up.
+const MAX_NUDGES: u32 = 20;
+
+fn router() -> OpenApiRouter<World> {
+    OpenApiRouter::new().route("/", post(reconcile))
+}
+
+async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
+    let now = Timestamp::from(world.clock.now());
+    for status in [Status::Queued, Status::Running, Status::Aggregating] {
+        let unfinished = Query::group(places::JOBS).equals("status", json!(status));
+        let unfinished = unfinished.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
+        for run in world.docs.query::<Run>(&unfinished).await? {
+            let silent = now.seconds_since(run.value.progress_at);
+            if silent >= world.settings.stuck_after.as_secs_f64() {
+                look_into(&world, &run.value, now).await?;
+            }
+        }
+    }
+    // The dispatcher is woken in any case: a waking that was lost is made up for.
+    wake_dispatcher(&world).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn look_into(world: &World, run: &Run, now: Timestamp) -> Result<()> {
+    let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
+    if run.status == Status::Aggregating || !planned {
+        return nudge(world, run, now).await;
+    }
+    let open = Query::collection(places::shards(&run.uid, &run.job_id)).equals("done", false);
+    for shard in world.docs.query::<Shard>(&open).await? {
+        repair(world, run, shard.value).await?;
+    }
+    Ok(evaluate(world, &run.uid, &run.job_id).await?)
+}
+
+/// Takes over what the shard's worker reported; if its execution is gone, gives the shard to another one.
+async fn repair(world: &World, run: &Run, shard: Shard) -> Result<()> {
+    let Some(shard) = refresh(world, &run.uid, &run.job_id, shard.shard).await? else { return Ok(()) };
+    let Some(execution) = shard.execution.as_ref().filter(|_| !shard.done) else { return Ok(()) };
+    let state = world.executions.describe(execution).await?;
+    let reason = match state {
+        Some(execution) if execution.completed_at.is_none() => return Ok(()),
+        Some(_) => "its execution ended",
+        None => "its execution is unknown",
+    };
+    Ok(lost(world, &run.uid, &run.job_id, shard.shard, shard.launch, reason).await?)
+}
+
+/// Touches the document, so that the event which was lost, or whose handler failed, is sent again.
+async fn nudge(world: &World, run: &Run, now: Timestamp) -> Result<()> {
+    let stands = run.status;
+    let change = |run: &mut Run| {
+        if run.status != stands {
+            return false;
+        }
+        run.nudges += 1;
+        run.progress_at = now;
+        if run.nudges > MAX_NUDGES {
+            let message = format!("the run stood in {} and did not move on", stands.as_str());
+            return run.fail(RunError { code: "stuck".into(), message }, now);
+        }
+        true
+    };
+    runs::update(&world.docs, &run.uid, &run.job_id, change).await?;
+    tracing::warn!(job.id = %run.job_id, status = stands.as_str(), "a silent run was touched");
+    Ok(())
+}

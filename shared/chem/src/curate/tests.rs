@@ -1,0 +1,125 @@
+use std::io::Cursor;
+
+use super::*;
+use crate::library::{LibraryReader, ReadError};
+use crate::ligand::Note;
+
+fn row(row: u64, name: &str, smiles: &str) -> LibraryRow {
+    LibraryRow { row, name: Some(name.to_owned()), smiles: smiles.to_owned() }
+}
+
+fn reason(verdict: Verdict) -> RejectReason {
+    match verdict {
+        Verdict::Rejected { reason, .. } => reason,
+        Verdict::Accepted { name, .. } => panic!("{name} was accepted"),
+    }
+}
+
+#[test]
+fn a_second_spelling_or_salt_of_a_molecule_is_a_duplicate_of_the_first() {
+    let mut curator = Curator::new();
+    curator.judge(row(1, "ibuprofen", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"));
+    let again = reason(curator.judge(row(7, "brufen", "OC(=O)C(C)c1ccc(CC(C)C)cc1")));
+    assert_eq!(again, RejectReason::Duplicate { of_row: 1, of_name: "ibuprofen".into() });
+    assert_eq!(again.to_string(), "is the same molecule as ibuprofen (row 1)");
+    let salt = reason(curator.judge(row(8, "salt", "CC(C)Cc1ccc(cc1)C(C)C(=O)O.CO")));
+    assert_eq!(salt.code(), "duplicate");
+    assert_eq!(curator.accepted(), 1);
+}
+
+#[test]
+fn enantiomers_are_two_ligands() {
+    let mut curator = Curator::new();
+    for (n, smiles) in [(1, "C[C@H](N)C(=O)O"), (2, "C[C@@H](N)C(=O)O"), (3, "CC(N)C(=O)O")] {
+        assert!(matches!(curator.judge(row(n, "a", smiles)), Verdict::Accepted { .. }));
+    }
+}
+
+#[test]
+fn names_are_cleaned_and_missing_ones_are_made_from_the_row() {
+    assert_eq!(clean_name(None, 5), "ligand_5");
+    assert_eq!(clean_name(Some(" \t\u{0} "), 5), "ligand_5");
+    assert_eq!(clean_name(Some(" a\nb "), 5), "a b");
+    assert_eq!(clean_name(Some(&"x".repeat(300)), 5).chars().count(), 200);
+}
+
+#[test]
+fn reasons_survive_json() {
+    let reasons = [
+        RejectReason::Ligand(LigandError::Metal { symbol: "Fe".into(), name: "iron".into() }),
+        RejectReason::Duplicate { of_row: 3, of_name: "x".into() },
+        RejectReason::EmptySmiles,
+        RejectReason::UnreadableRow(RowProblem::NotUtf8),
+    ];
+    for reason in reasons {
+        let json = serde_json::to_string(&reason).unwrap();
+        assert_eq!(serde_json::from_str::<RejectReason>(&json).unwrap(), reason, "{json}");
+    }
+}
+
+/// Reads and judges a whole library: `row code-or-"ok" notes` per row.
+fn verdicts(file: Vec<u8>, file_name: &str) -> Vec<(u64, String, String)> {
+    let mut curator = Curator::new();
+    LibraryReader::new(Cursor::new(file), file_name)
+        .unwrap()
+        .map(|item| match item {
+            Ok(row) => curator.judge(row),
+            Err(ReadError::Row(error)) => error.into(),
+            Err(ReadError::Library(error)) => panic!("{error}"),
+        })
+        .map(|verdict| match verdict {
+            Verdict::Accepted { row, name, ligand } => {
+                let notes: Vec<&str> = ligand.notes().iter().map(Note::code).collect();
+                (row, name, format!("ok {}", notes.join(" ")).trim_end().to_owned())
+            }
+            Verdict::Rejected { row, name, reason, .. } => (row, name, reason.code().to_owned()),
+        })
+        .collect()
+}
+
+#[test]
+fn ten_kinds_of_broken_rows_among_forty_each_get_their_own_verdict() {
+    // Rows 1 to 30 are straight alkanols, so none repeats another.
+    let mut file = b"\xef\xbb\xbfsmiles,name\r\n".to_vec();
+    for n in 1..=30 {
+        file.extend(format!("{}O,alkanol {n}\r\n", "C".repeat(n)).bytes());
+    }
+    let broken: [(&[u8], &str, &str); 10] = [
+        (b"c1ccccc,bad smiles\r\n", "bad smiles", "unreadable"),
+        (b",nothing\r\n", "nothing", "empty_smiles"),
+        (b"[Fe]C,metal\r\n", "metal", "metal"),
+        (&[&[b'C'; 200][..], b",long\r\n"].concat(), "long", "too_many_heavy_atoms"),
+        (b"OCCC,again\r\n", "again", "duplicate"),
+        (b"CCN.Cl,salt\r\n", "salt", "ok salt_removed"),
+        (b"\xef\xbb\xbfCCS,stray mark\r\n", "stray mark", "unreadable"),
+        (b"CCCS,unix line end\n", "unix line end", "ok"),
+        (b"CCCCS,\"butane, 1-thiol\"\r\n", "butane, 1-thiol", "ok"),
+        (b"CCCCCS,\ttab\tinside \r\n", "tab inside", "ok"),
+    ];
+    for (line, ..) in broken {
+        file.extend(line);
+    }
+    let found = verdicts(file, "library.csv");
+    assert_eq!(found.len(), 40);
+    for (n, (row, name, outcome)) in (1..).zip(&found[..30]) {
+        assert_eq!((*row, name.as_str(), outcome.as_str()), (n, &*format!("alkanol {n}"), "ok"));
+    }
+    for ((n, (_, name, code)), verdict) in (31..).zip(broken).zip(&found[30..]) {
+        assert_eq!(*verdict, (n, name.to_owned(), code.to_owned()));
+    }
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_rejected_under_their_row_number() {
+    let long = "C".repeat(70_000);
+    let file = format!("smiles,name\nCCO,a\n\n{long},b\n\"CCN,c\nCCC,d,e\nCCS\n");
+    let expected = [
+        (1, "a", "ok"),
+        (3, "ligand_3", "line_too_long"),
+        (4, "ligand_4", "unclosed_quote"),
+        (5, "ligand_5", "wrong_column_count"),
+        (6, "ligand_6", "ok"),
+    ];
+    let found = verdicts(file.into_bytes(), "x.csv");
+    assert_eq!(found, expected.map(|(row, name, code)| (row, name.into(), code.to_owned())));
+}

@@ -1,0 +1,17 @@
+//! Chemistry and sequence input: what a user typed or uploaded becomes a checked value here, or a
+//! reason a chemist understands. Parsing, validation and small text exports live here; files,
+//! networks, jobs, models' own limits and prices never do.
+
+pub mod curate;
+pub mod library;
+pub mod ligand;
+pub mod msa;
+pub mod sequence;
+pub mod structure;
+
+pub use curate::{Curator, RejectReason, Verdict};
+pub use library::{LibraryError, LibraryReader, LibraryRow, ReadError, RowError, RowProblem};
+pub use ligand::{Ligand, LigandError, Note, sdf_record};
+pub use msa::{MsaError, check_msa};
+pub use sequence::{FastaError, FastaRecord, ProteinSequence, SequenceError, parse_fasta};
+pub use structure::{StructureError, chain_count, cif_to_pdb};

@@ -1,0 +1,147 @@
+//! One small molecule as it will be run. The chemistry library's types stay inside this module and
+//! its children; callers see SMILES text, counts, notes and reasons. Nothing here knows a model.
+
+mod elements;
+mod error;
+mod fragments;
+mod sdf;
+mod toolkit;
+
+pub use error::{LigandError, Note};
+pub use sdf::sdf_record;
+
+use fragments::Kept;
+
+/// Most heavy (non-hydrogen) atoms a ligand may have: Boltz-2 refuses affinity beyond it.
+pub const MAX_HEAVY_ATOMS: u32 = 128;
+/// Heavy atoms above which predictions are noted as less reliable (Boltz-2 warns from 57 on).
+pub const RELIABLE_HEAVY_ATOMS: u32 = 56;
+/// Longest SMILES text looked at, in bytes; 128 heavy atoms with stereo, isotopes and explicit
+/// hydrogens stay well below it.
+pub const MAX_SMILES_BYTES: usize = 4_096;
+
+/// A small molecule that passed every check: one organic, metal-free, closed-shell fragment of at
+/// most [`MAX_HEAVY_ATOMS`] heavy atoms, stereochemistry as written.
+///
+/// ```
+/// let ligand = chem::Ligand::parse("CC(=O)Oc1ccccc1C(=O)[O-].[Na+]").unwrap();
+/// assert_eq!(ligand.heavy_atoms(), 13);
+/// assert_eq!(ligand.notes()[0].code(), "salt_removed");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ligand {
+    original: String,
+    smiles: String,
+    canonical: String,
+    heavy_atoms: u32,
+    notes: Vec<Note>,
+}
+
+impl Ligand {
+    /// Reads a SMILES, drops surrounding white space, a CXSMILES tail, counter-ions, solvents and
+    /// repeated copies (each noted), and refuses what cannot be run.
+    ///
+    /// # Errors
+    /// The first reason found, in this order: the text, its chemistry, placeholders, metals,
+    /// mixtures, no carbon, size, undefined bonds, radicals.
+    pub fn parse(text: &str) -> Result<Self, LigandError> {
+        let (core, extension) = split_extension(text.trim());
+        check_text(core)?;
+        let mut notes = Vec::new();
+        if extension {
+            notes.push(Note::ExtensionRemoved);
+        }
+        let kept = toolkit::guarded(|| fragments::keep(core))?;
+        let Kept { canonical, heavy_atoms, notes: changes } = kept;
+        let smiles = if changes.is_empty() { core.to_owned() } else { canonical.clone() };
+        notes.extend(changes);
+        if heavy_atoms > RELIABLE_HEAVY_ATOMS {
+            notes.push(Note::LargeMolecule { heavy_atoms });
+        }
+        Ok(Self { original: text.to_owned(), smiles, canonical, heavy_atoms, notes })
+    }
+
+    /// The SMILES to run: the text as written where nothing had to change, otherwise the canonical
+    /// SMILES of the fragment that was kept.
+    #[must_use]
+    pub fn smiles(&self) -> &str {
+        &self.smiles
+    }
+
+    /// The text exactly as it was given.
+    #[must_use]
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Canonical isomeric SMILES of the kept fragment: equal for equal molecules, however written.
+    #[must_use]
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// Number of non-hydrogen atoms in the kept fragment.
+    #[must_use]
+    pub fn heavy_atoms(&self) -> u32 {
+        self.heavy_atoms
+    }
+
+    /// What was changed, and what to know about the result; empty when run as written.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+}
+
+/// Splits a CXSMILES tail (` |...|`) off; says whether there was one.
+fn split_extension(text: &str) -> (&str, bool) {
+    match text.find(char::is_whitespace) {
+        Some(at) if text.ends_with('|') && text[at..].trim_start().starts_with('|') => (&text[..at], true),
+        _ => (text, false),
+    }
+}
+
+/// Cheap checks that keep absurd input away from the chemistry library, whose canonical ranking
+/// and ring search take seconds on thousands of atoms.
+fn check_text(core: &str) -> Result<(), LigandError> {
+    /// A salt may bring several fragments; beyond this no fragment choice is worth the time.
+    const MOST_ATOMS_IN_ALL_FRAGMENTS: u32 = 4 * MAX_HEAVY_ATOMS;
+    if core.is_empty() {
+        return Err(LigandError::Empty);
+    }
+    if core.len() > MAX_SMILES_BYTES {
+        return Err(LigandError::TooLong { bytes: core.len() });
+    }
+    if let Some(odd) = core.chars().find(|c| !c.is_ascii_graphic()) {
+        let what = if odd.is_whitespace() { "white space".into() } else { format!("the character {odd:?}") };
+        return Err(LigandError::Unreadable { detail: format!("it contains {what}") });
+    }
+    let written = heavy_atoms_written(core);
+    if written > MOST_ATOMS_IN_ALL_FRAGMENTS {
+        return Err(LigandError::TooManyHeavyAtoms { heavy_atoms: written });
+    }
+    Ok(())
+}
+
+/// Counts heavy atoms from the text alone: organic-subset letters, and brackets other than `[H]`.
+fn heavy_atoms_written(core: &str) -> u32 {
+    let mut count = 0;
+    let mut rest = core;
+    while let Some(first) = rest.chars().next() {
+        let mut step = 1;
+        if first == '[' {
+            let inside = rest[1..].split(']').next().unwrap_or_default();
+            let symbol = inside.trim_start_matches(|c: char| c.is_ascii_digit());
+            let hydrogen = symbol.starts_with('H') && !symbol[1..].starts_with(|c: char| c.is_ascii_lowercase());
+            count += u32::from(!hydrogen);
+            step = (inside.len() + 2).min(rest.len());
+        } else if "BCNOPSFIbcnops*".contains(first) {
+            count += 1;
+        }
+        rest = &rest[step..];
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests;

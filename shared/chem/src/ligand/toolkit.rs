@@ -1,0 +1,90 @@
+//! The only door to the chemistry library: reading a SMILES, translating its errors, writing
+//! canonical text, and keeping its panics inside. No policy lives here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cosmolkit::{
+    BondOrder, HydrogenError, KekulizeError, MolBlockWriteParams, Molecule, PropertyCacheError, SanitizeError,
+    SmilesError, SmilesParseError, SmilesWriteParams, ValenceError,
+};
+
+use super::{LigandError, elements};
+
+/// Runs chemistry-library code and turns a panic into [`LigandError::Unprocessable`]. None was
+/// found by fuzzing, but input comes from strangers and one row must never end a whole library.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, LigandError>) -> Result<T, LigandError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(LigandError::Unprocessable))
+}
+
+/// Reads plain SMILES: hydrogens made implicit, valence and aromaticity checked, stereo kept.
+pub(super) fn read(smiles: &str) -> Result<Molecule, LigandError> {
+    Molecule::from_smiles(smiles).map_err(|error| explain(&error))
+}
+
+/// Canonical SMILES, with stereochemistry and isotopes if `isomeric`.
+pub(super) fn canonical(molecule: &Molecule, isomeric: bool) -> Result<String, LigandError> {
+    let params = SmilesWriteParams { isomeric_smiles: isomeric, ..SmilesWriteParams::default() };
+    let text = molecule.to_smiles_with_params(&params).map_err(|_| LigandError::Unprocessable)?;
+    String::from_utf8(text.as_bytes().to_vec()).map_err(|_| LigandError::Unprocessable)
+}
+
+/// V2000 connection table with zero coordinates and alternating double bonds.
+pub(super) fn mol_block(smiles: &str) -> Result<String, LigandError> {
+    let params = MolBlockWriteParams { include_coordinates: false, ..Default::default() };
+    read(smiles)?.to_mol_with_params(&params).map_err(|_| LigandError::Unprocessable)
+}
+
+/// Whether some bond has no defined order (`~`).
+pub(super) fn has_undefined_bond(molecule: &Molecule) -> bool {
+    molecule
+        .bonds()
+        .iter()
+        .any(|bond| matches!(bond.order(), BondOrder::Unspecified | BondOrder::Zero | BondOrder::Other))
+}
+
+fn explain(error: &SmilesError) -> LigandError {
+    match error {
+        SmilesError::Parse(parse) => LigandError::Unreadable { detail: explain_grammar(parse) },
+        SmilesError::Hydrogen(HydrogenError::Sanitize(sanitize)) => explain_chemistry(sanitize),
+        SmilesError::Sanitize(sanitize) => explain_chemistry(sanitize),
+        _ => LigandError::Unprocessable,
+    }
+}
+
+fn explain_grammar(error: &SmilesParseError) -> String {
+    match error {
+        SmilesParseError::UnclosedRing { index } => format!("ring bond {index} is never closed"),
+        SmilesParseError::Atom { offset, text } => {
+            let shown: String = text.chars().take(20).collect();
+            format!("`{shown}` at character {} is not an atom", offset + 1)
+        }
+        SmilesParseError::Syntax { offset, message } => {
+            format!("{message} at character {}", offset + 1)
+        }
+        SmilesParseError::Unsupported { token, offset } => {
+            format!("`{token}` at character {} has no meaning here", offset + 1)
+        }
+        other => other.to_string(),
+    }
+}
+
+fn explain_chemistry(error: &SanitizeError) -> LigandError {
+    match error {
+        SanitizeError::Properties { source: PropertyCacheError::Valence(valence), .. } => explain_valence(valence),
+        SanitizeError::Kekulize {
+            source: KekulizeError::NotKekulizable { .. } | KekulizeError::AromaticAtomOutsideRing { .. },
+            ..
+        } => LigandError::BadAromaticity,
+        _ => LigandError::Unprocessable,
+    }
+}
+
+fn explain_valence(error: &ValenceError) -> LigandError {
+    match error {
+        ValenceError::InvalidValence { atomic_number, calculated: Some(bonds), .. } => {
+            let (symbol, name) = elements::symbol_and_name(*atomic_number);
+            LigandError::BadValence { symbol, name, bonds: *bonds }
+        }
+        _ => LigandError::Unprocessable,
+    }
+}

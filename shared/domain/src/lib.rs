@@ -1,0 +1,29 @@
+//! The rules of the house, as plain types: what a run is and how it moves, how its ligands are cut into shards, who
+//! gets a GPU next, what a worker may report, what a result row holds. No I/O, no clock, no HTTP: every function here
+//! takes what it needs and can be tried in a test without a server.
+
+mod cost;
+mod ids;
+mod item;
+mod plan;
+mod pool;
+mod progress;
+mod report;
+mod results;
+mod run;
+mod shard;
+mod summary;
+mod time;
+
+pub use cost::{Cost, Price};
+pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
+pub use item::{Item, Rejected};
+pub use plan::{CostProfile, Plan, Planning, Strategy};
+pub use pool::{Demand, Lane, Lease, LeasedShard, Pool};
+pub use progress::{MILESTONES, Progress};
+pub use report::{ItemError, Outcome, OutcomeStatus, Report};
+pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
+pub use run::{JobType, Priority, Run, RunError, Source, Status};
+pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
+pub use summary::{Histogram, Summary};
+pub use time::Timestamp;

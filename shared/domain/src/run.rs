@@ -1,0 +1,188 @@
+//! The run: one prediction or one batch, the document everything meets in, and the moves it may make.
+
+use crate::{Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Where a run stands. It only ever moves to the right, or to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Accepted; no worker has begun.
+    Queued,
+    Running,
+    /// Every item has ended; the results are being written.
+    Aggregating,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    pub fn is_final(self) -> bool {
+        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
+    }
+
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Aggregating => "aggregating",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobType {
+    Individual,
+    BatchParent,
+    BatchChild,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    Low,
+    #[default]
+    Normal,
+    High,
+}
+
+/// Where a run came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A request to the API.
+    Api,
+    /// A library dropped into the uploads bucket: its object name.
+    Upload(String),
+}
+
+/// Why a run failed as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunError {
+    /// Stable code, e.g. `no_valid_ligand`.
+    pub code: String,
+    pub message: String,
+}
+
+/// The document of a run. Small, because every write of it is an event; what is large (library, structures of
+/// targets, results) lies in objects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub job_id: JobId,
+    pub uid: Uid,
+    pub job_type: JobType,
+    pub status: Status,
+    pub name: Option<String>,
+    pub model: String,
+    pub model_version: String,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    /// When the last item ended; also the time written into the results, so that writing them again changes nothing.
+    pub ended_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    pub source: Source,
+    /// The model's inputs but the ligands, in canonical form.
+    pub input: Value,
+    /// Names of the input objects that the worker stages beside them (`msa.a3m`, `target.pdb` …).
+    pub input_files: Vec<String>,
+    pub parameters: Value,
+    /// Residues of the target, for the cost profile.
+    pub target_residues: u32,
+    pub items: u32,
+    pub rejected: u32,
+    pub priority: Priority,
+    pub strategy: Strategy,
+    pub max_concurrent: Option<u32>,
+    pub max_cost_usd: Option<f64>,
+    pub ranking: Ranking,
+    pub plan: Option<Plan>,
+    /// True while shards may wait for a GPU: what the dispatcher looks for.
+    pub dispatchable: bool,
+    pub progress: Progress,
+    pub progress_at: Timestamp,
+    pub cost: Cost,
+    pub summary: Option<Summary>,
+    /// True if any result came from a stand-in; unknown before the first result.
+    pub simulated: Option<bool>,
+    pub error: Option<RunError>,
+    /// Raised by the reconciler so that a lost event is told again.
+    pub nudges: u32,
+}
+
+impl Run {
+    /// The lane its shards wait in.
+    pub fn lane(&self) -> Lane {
+        if self.job_type == JobType::Individual { Lane::Interactive } else { Lane::Bulk }
+    }
+
+    /// GPUs it may hold at once.
+    pub fn slots(&self, capacity: u32) -> u32 {
+        let limit = if self.strategy == Strategy::Sequential { 1 } else { self.max_concurrent.unwrap_or(capacity) };
+        limit.clamp(1, capacity.max(1))
+    }
+
+    /// The first shard was handed out. True if that changed something.
+    pub fn start(&mut self, now: Timestamp) -> bool {
+        let starts = self.status == Status::Queued;
+        if starts {
+            self.status = Status::Running;
+            self.started_at = Some(now);
+        }
+        starts
+    }
+
+    /// Every item has ended. True if that changed something: of several that see it, one moves it on.
+    pub fn all_reported(&mut self, now: Timestamp) -> bool {
+        let moves = matches!(self.status, Status::Queued | Status::Running);
+        if moves {
+            self.status = Status::Aggregating;
+            self.ended_at = Some(now);
+            self.dispatchable = false;
+        }
+        moves
+    }
+
+    /// The results are written. A run without a single result has failed.
+    pub fn finish(&mut self, summary: Summary, simulated: bool, now: Timestamp) {
+        self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
+        if self.status == Status::Failed {
+            let message = "no item of the run has a result; each one says why in the results".to_owned();
+            self.error = Some(RunError { code: "no_results".into(), message });
+        }
+        self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
+        self.simulated = Some(simulated);
+        self.summary = Some(summary);
+        self.completed_at = Some(now);
+        self.dispatchable = false;
+    }
+
+    /// The run cannot go on. True if that changed something.
+    pub fn fail(&mut self, error: RunError, now: Timestamp) -> bool {
+        self.end(Status::Failed, Some(error), now)
+    }
+
+    /// The user does not want it any more. True if that changed something.
+    pub fn cancel(&mut self, now: Timestamp) -> bool {
+        self.end(Status::Cancelled, None, now)
+    }
+
+    fn end(&mut self, status: Status, error: Option<RunError>, now: Timestamp) -> bool {
+        let moves = !self.status.is_final();
+        if moves {
+            self.status = status;
+            self.error = error;
+            self.completed_at = Some(now);
+            self.dispatchable = false;
+            self.progress.running = 0;
+        }
+        moves
+    }
+}

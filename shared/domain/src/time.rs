@@ -1,0 +1,65 @@
+//! Times as the API and the documents write them.
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use std::fmt;
+use utoipa::ToSchema;
+
+/// A moment in UTC, to the millisecond, always written with three decimals: the order of the texts is the order of
+/// the moments, which document queries rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-23T12:52:14.000Z")]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    pub fn as_datetime(self) -> DateTime<Utc> {
+        self.0
+    }
+
+    /// Seconds from `earlier` to this moment; negative if it is later.
+    pub fn seconds_since(self, earlier: Timestamp) -> f64 {
+        (self.0 - earlier.0).as_seconds_f64()
+    }
+
+    /// This moment and so many seconds.
+    pub fn plus_seconds(self, seconds: u64) -> Self {
+        Timestamp(self.0 + TimeDelta::seconds(seconds.min(u64::from(u32::MAX)) as i64))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Timestamp(time.trunc_subsecs(3))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<DateTime<Utc>>().map(Timestamp::from).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_sort_like_moments() {
+        let at = |millis| Timestamp::from(DateTime::from_timestamp_millis(millis).unwrap()).to_string();
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert!(at(5_000) < at(5_100) && at(5_100) < at(6_000));
+    }
+}

@@ -1,0 +1,193 @@
+//! Objects: the index in the database, each content in a file that is never changed once it is named. A file without
+//! a row is what a killed writer left and is invisible.
+
+use super::{Change, Event, Store, feed, links};
+use crate::{
+    BlobPath, Error, Method, ObjectMeta, PutMode, PutOptions, Result,
+    blobs::{BlobsCore, Chunks},
+};
+use async_trait::async_trait;
+use futures::StreamExt;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::{io, ops::Range, path::PathBuf, time::Duration};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+};
+use tokio_util::io::ReaderStream;
+use url::Url;
+
+const CHUNK: usize = 64 * 1024;
+
+#[async_trait]
+impl BlobsCore for Store {
+    async fn put(&self, path: &BlobPath, content: Chunks, options: PutOptions) -> Result<ObjectMeta> {
+        let (file, size, crc32c) = self.write_file(content).await?;
+        let content_type = match options.content_type {
+            "" => "application/octet-stream",
+            given => given,
+        };
+        let meta = ObjectMeta {
+            path: path.clone(),
+            generation: 0,
+            size,
+            content_type: content_type.to_owned(),
+            metadata: options.metadata,
+            crc32c,
+            created_at: self.0.clock.now(),
+        };
+        let name = file.clone();
+        let recorded = self.transaction(move |transaction| record(transaction, meta, options.mode, &name)).await;
+        match recorded {
+            Ok((meta, replaced)) => {
+                if let Some(old) = replaced {
+                    self.remove_file(&old).await;
+                }
+                self.0.changed.notify_one();
+                Ok(meta)
+            }
+            Err(error) => {
+                self.remove_file(&file).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
+        // A writer may replace the object between the look-up and the open: then the name is looked up again.
+        for _ in 0..8 {
+            let asked = path.clone();
+            let found = self.read(move |connection| find(connection, &asked)).await?;
+            let Some((meta, file)) = found else { break };
+            match File::open(self.file(&file)).await {
+                Ok(file) => return Ok((meta, stream(file, range).await.map_err(io_error)?)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io_error(error)),
+            }
+        }
+        Err(Error::NotFound(path.to_string()))
+    }
+
+    async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {
+        let path = path.clone();
+        self.read(move |connection| Ok(find(connection, &path)?.map(|(meta, _)| meta))).await
+    }
+
+    async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>> {
+        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+        let after = after.unwrap_or_default().to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT meta FROM objects WHERE bucket = ?1 AND name >= ?2 AND name > ?3
+                       AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?4";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![bucket, prefix, after, limit], |row| row.get::<_, String>(0))?;
+            rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()
+        })
+        .await
+    }
+
+    async fn delete(&self, path: &BlobPath) -> Result<()> {
+        let path = path.clone();
+        let file: Option<String> = self
+            .transaction(move |transaction| {
+                let sql = "DELETE FROM objects WHERE bucket = ?1 AND name = ?2 RETURNING file";
+                let mut statement = transaction.prepare_cached(sql)?;
+                Ok(statement.query_row([path.bucket(), path.name()], |row| row.get(0)).optional()?)
+            })
+            .await?;
+        if let Some(file) = file {
+            self.remove_file(&file).await;
+        }
+        Ok(())
+    }
+
+    async fn link(&self, path: &BlobPath, method: Method, valid: Duration, download_as: Option<&str>) -> Result<Url> {
+        self.0.links.make(path, method, links::expiry(self.0.clock.now(), valid), download_as)
+    }
+}
+
+impl Store {
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.objects.join(name)
+    }
+
+    async fn remove_file(&self, name: &str) {
+        // A file left behind costs space and nothing else.
+        let _ = tokio::fs::remove_file(self.file(name)).await;
+    }
+
+    async fn write_file(&self, mut content: Chunks) -> Result<(String, u64, u32)> {
+        let named = tempfile::Builder::new().prefix("o").tempfile_in(&self.0.objects).map_err(io_error)?;
+        let (file, path) = named.keep().map_err(|error| io_error(error.error))?;
+        let mut file = File::from_std(file);
+        let (mut size, mut crc) = (0, 0);
+        while let Some(chunk) = content.next().await {
+            let written = match chunk {
+                Ok(chunk) => {
+                    size += chunk.len() as u64;
+                    crc = crc32c::crc32c_append(crc, &chunk);
+                    file.write_all(&chunk).await
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                let _ = tokio::fs::remove_file(&path).await;
+                return Err(io_error(error));
+            }
+        }
+        file.flush().await.map_err(io_error)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, size, crc))
+    }
+}
+
+fn find(connection: &Connection, path: &BlobPath) -> Result<Option<(ObjectMeta, String)>> {
+    let sql = "SELECT meta, file FROM objects WHERE bucket = ?1 AND name = ?2";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row([path.bucket(), path.name()], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+        .optional()?;
+    row.map(|(meta, file)| Ok((serde_json::from_str(&meta)?, file))).transpose()
+}
+
+/// Puts the object into the index; its final state and the file it replaced.
+fn record(
+    transaction: &Transaction<'_>,
+    mut meta: ObjectMeta,
+    mode: PutMode,
+    file: &str,
+) -> Result<(ObjectMeta, Option<String>)> {
+    let current = find(transaction, &meta.path)?;
+    match (mode, &current) {
+        (PutMode::Create, Some(_)) => return Err(Error::AlreadyExists(meta.path.to_string())),
+        (PutMode::Replace(generation), current)
+            if current.as_ref().is_none_or(|(current, _)| current.generation != generation) =>
+        {
+            return Err(Error::Conflict(meta.path.to_string()));
+        }
+        _ => {}
+    }
+    meta.generation = Store::next_version(transaction)?;
+    let sql = "INSERT OR REPLACE INTO objects (bucket, name, generation, meta, file) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let text = serde_json::to_string(&meta)?;
+    transaction.prepare_cached(sql)?.execute(params![
+        meta.path.bucket(),
+        meta.path.name(),
+        meta.generation,
+        text,
+        file
+    ])?;
+    feed::append(transaction, &Change { at: meta.created_at, event: Event::Object(meta.clone()) })?;
+    Ok((meta, current.map(|(_, file)| file)))
+}
+
+async fn stream(mut file: File, range: Option<Range<u64>>) -> io::Result<Chunks> {
+    let Some(range) = range else { return Ok(ReaderStream::with_capacity(file, CHUNK).boxed()) };
+    file.seek(io::SeekFrom::Start(range.start)).await?;
+    let length = range.end.saturating_sub(range.start);
+    Ok(ReaderStream::with_capacity(file.take(length), CHUNK).boxed())
+}
+
+fn io_error(error: io::Error) -> Error {
+    Error::internal("the object store", error)
+}

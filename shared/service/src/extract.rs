@@ -1,0 +1,101 @@
+//! Extractors that refuse with a problem: the caller learns which field is wrong and why.
+
+use crate::{FieldProblem, Problem};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+/// A JSON body, and the SHA-256 of its bytes.
+pub struct Body<T> {
+    pub value: T,
+    pub digest: String,
+}
+
+/// The segments of the path.
+pub struct Path<T>(pub T);
+
+/// The query string.
+pub struct Query<T>(pub T);
+
+/// The `Idempotency-Key` header: 1 to 255 printable ASCII characters.
+pub struct IdempotencyKey(pub Option<String>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::of_status(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send JSON, with content-type: application/json",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| Problem::of_status(rejection.status(), "the body cannot be read, or is too large"))?;
+        let mut reader = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let pointer = pointer(error.path());
+            let inner = error.into_inner();
+            if inner.is_data() {
+                Problem::field(pointer, inner.to_string())
+            } else {
+                Problem::bad_request(format!("the body is not JSON: {inner}"))
+            }
+        })?;
+        reader.end().map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+        Ok(Body { value, digest: hex::encode(Sha256::digest(&bytes)) })
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(path) => Ok(Path(path.0)),
+            Err(_) => Err(Problem::not_found("what this path names")),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(query) => Ok(Query(query.0)),
+            Err(rejection) => {
+                let reason = rejection.body_text();
+                let error = FieldProblem { pointer: "?query".into(), reason };
+                Err(Problem::bad_request("the query string holds invalid parameters").with_errors(vec![error]))
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(IdempotencyKey(None)) };
+        match value.to_str() {
+            Ok(key) if (1..=255).contains(&key.len()) => Ok(IdempotencyKey(Some(key.to_owned()))),
+            _ => Err(Problem::bad_request("the Idempotency-Key header takes 1 to 255 printable ASCII characters")),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    path.iter().map(|segment| format!("/{}", segment.to_string().trim_matches(['[', ']', '.']))).collect()
+}

@@ -1,0 +1,120 @@
+//! What a function is: a name, a trigger, and a router (or, for the GPU job, a piece of work). And what every one of
+//! them is wrapped in: problems as the only errors, bounded bodies, CORS for browsers, a health check.
+
+use crate::{World, problem};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware,
+    response::IntoResponse,
+    routing::get,
+};
+use std::{collections::BTreeMap, future::Future, pin::Pin, process::ExitCode, time::Duration};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The most a submission may weigh: Cloud Run's own limit on HTTP/1.
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+/// One Cloud Run service, or the job.
+#[derive(Clone, Copy)]
+pub struct Function {
+    /// The folder, the package and the service have this name.
+    pub name: &'static str,
+    pub trigger: Trigger,
+    pub work: Work,
+}
+
+/// What calls a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Clients, through the load balancer.
+    Http,
+    /// Eventarc: a document that fits `pattern` (`users/*/jobs/*`) was created or updated.
+    DocumentWritten { pattern: &'static str },
+    /// Eventarc: an object was written into the bucket.
+    ObjectFinalized { bucket: &'static str },
+    /// Pub/Sub push.
+    Message { topic: &'static str },
+    /// Cloud Scheduler.
+    Schedule { every: Duration },
+    /// Cloud Run job: started, not called.
+    Job,
+}
+
+/// The environment of a job's task.
+pub type Environment = BTreeMap<String, String>;
+
+/// What runs.
+#[derive(Clone, Copy)]
+pub enum Work {
+    Service(fn() -> OpenApiRouter<World>),
+    /// Gets the environment and a future that ends when the task is told to stop.
+    Job(fn(World, Environment, Shutdown) -> Pin<Box<dyn Future<Output = ExitCode> + Send>>),
+}
+
+/// Ends when the process is told to stop.
+pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Function {
+    /// A function that clients call.
+    pub const fn http(name: &'static str, router: fn() -> OpenApiRouter<World>) -> Self {
+        Function { name, trigger: Trigger::Http, work: Work::Service(router) }
+    }
+
+    /// A function that an event calls, with `POST /`.
+    pub const fn on(name: &'static str, trigger: Trigger, router: fn() -> OpenApiRouter<World>) -> Self {
+        Function { name, trigger, work: Work::Service(router) }
+    }
+
+    /// The routes alone; none for the job.
+    pub fn routes(&self) -> Option<Router<World>> {
+        match self.work {
+            Work::Service(router) => Some(router().split_for_parts().0),
+            Work::Job(_) => None,
+        }
+    }
+
+    /// What its routes promise.
+    pub fn openapi(&self) -> Option<OpenApi> {
+        match self.work {
+            Work::Service(router) => Some(router().split_for_parts().1),
+            Work::Job(_) => None,
+        }
+    }
+}
+
+/// Routes as they are served: every function runs in this.
+pub fn serve(routes: Router<World>, world: World) -> Router {
+    let cors = cors(&world.settings.cors_origins);
+    routes
+        .route("/healthz", get(|| async { "ok" }))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+        .layer(middleware::from_fn(problem::render))
+        .layer(cors)
+        .with_state(world)
+}
+
+/// Browsers of the named origins may call; credentials travel in headers, never in cookies.
+fn cors(origins: &[String]) -> CorsLayer {
+    let named = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let allowed =
+        if origins.iter().any(|origin| origin == "*") { AllowOrigin::any() } else { AllowOrigin::list(named) };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static(crate::caller::API_KEY),
+        ])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER])
+        .max_age(Duration::from_secs(3600))
+}

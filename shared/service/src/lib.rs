@@ -1,0 +1,22 @@
+//! What every function runs in. A function is a [`Function`]: a name, a trigger and a router over [`World`]; its
+//! handlers take what they touch from extractors (`Caller`, `Body`, `DocumentChange`, `Finalized`, `Push`) and answer
+//! with a value or a [`Problem`]. What several functions do with runs (submit them, read reports, build rows and
+//! views) lives in [`runs`]; where everything lies in [`places`].
+
+pub mod caller;
+pub mod events;
+mod extract;
+mod function;
+pub mod places;
+mod problem;
+pub mod runs;
+pub mod start;
+pub mod tokens;
+mod world;
+
+pub use caller::Caller;
+pub use extract::{Body, IdempotencyKey, Path, Query};
+pub use function::{Environment, Function, Shutdown, Trigger, Work, serve};
+pub use problem::{FieldProblem, Problem, ProblemDetails, Refusals, Result, chain};
+pub use start::run;
+pub use world::{Settings, World};

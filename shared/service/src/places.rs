@@ -1,0 +1,149 @@
+//! Where everything lies: the one room that knows the names of documents and objects. Every name of a user's data
+//! begins with the user, and is made from ids that cannot leave their place.
+
+use domain::{JobId, Uid};
+use platform::{BlobPath, Collection, DocPath, Result};
+
+/// The bucket users drop libraries into.
+pub const UPLOADS: &str = "uploads";
+/// The bucket of inputs, structures and results.
+pub const ARTIFACTS: &str = "artifacts";
+/// The bucket of shard reports, so that one event means one piece of progress.
+pub const REPORTS: &str = "reports";
+
+/// The topic that wakes the dispatcher.
+pub const DISPATCH: &str = "dispatch";
+/// The topic of ended executions.
+pub const EXECUTION_ENDED: &str = "execution-ended";
+
+/// The collection group of runs.
+pub const JOBS: &str = "jobs";
+/// The Cloud Run job that runs shards.
+pub const WORKER_JOB: &str = "predict-worker";
+
+pub fn jobs(uid: &Uid) -> Collection {
+    Collection::root("users").doc(uid.as_str()).collection(JOBS)
+}
+
+pub fn job(uid: &Uid, job: &JobId) -> DocPath {
+    jobs(uid).doc(job.as_str())
+}
+
+pub fn shards(uid: &Uid, job_id: &JobId) -> Collection {
+    job(uid, job_id).collection("shards")
+}
+
+pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
+    shards(uid, job).doc(&format!("{shard:05}"))
+}
+
+/// The one pool of GPUs.
+pub fn pool() -> DocPath {
+    Collection::root("pools").doc("l4")
+}
+
+/// What the first answer to an `Idempotency-Key` was.
+pub fn idempotency(hash: &str) -> DocPath {
+    Collection::root("idempotency").doc(hash)
+}
+
+/// An API key, by the SHA-256 of the key.
+pub fn api_key(hash: &str) -> DocPath {
+    Collection::root("api_keys").doc(hash)
+}
+
+/// The accepted items, one JSON line each.
+pub fn library(uid: &Uid, job: &JobId) -> Result<BlobPath> {
+    artifact(uid, job, "inputs/library.ndjson")
+}
+
+/// The rejected rows, one JSON line each.
+pub fn rejected(uid: &Uid, job: &JobId) -> Result<BlobPath> {
+    artifact(uid, job, "inputs/rejected.ndjson")
+}
+
+/// An input of the model that is too large for the document (`msa.a3m`, `target.pdb` …).
+pub fn input_file(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("inputs/files/{name}"))
+}
+
+/// The items of a shard.
+pub fn shard_input(uid: &Uid, job: &JobId, shard: u32) -> Result<BlobPath> {
+    artifact(uid, job, &format!("inputs/shards/{shard:05}.json"))
+}
+
+/// A file that one attempt wrote for one item: a later attempt writes beside it, never over it.
+pub fn item_file(uid: &Uid, job: &JobId, index: u32, attempt: u32, file: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("items/{index:07}/{attempt}/{file}"))
+}
+
+/// A file made from an item's files for download.
+pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("items/{index:07}/download/{file}"))
+}
+
+/// A result of the whole run.
+pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("results/{file}"))
+}
+
+/// Everything of a run in the artifacts and in the reports bucket begins with this.
+pub fn run_prefix(uid: &Uid, job: &JobId) -> String {
+    format!("{uid}/{job}/")
+}
+
+/// An object of a run by its full name, which must be one of that run.
+pub fn own_artifact(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
+    if !name.starts_with(&run_prefix(uid, job)) {
+        return Err(platform::Error::Invalid(format!("{name:?} is not an object of {job}")));
+    }
+    BlobPath::new(ARTIFACTS, name)
+}
+
+/// One report of one attempt at one shard.
+pub fn report(uid: &Uid, job: &JobId, shard: u32, attempt: u32, seq: u32) -> Result<BlobPath> {
+    BlobPath::new(REPORTS, format!("{}{attempt:04}/{seq:05}.json", reports_of(uid, job, shard)))
+}
+
+/// All reports of a shard begin with this; in the order of names the latest comes last.
+pub fn reports_of(uid: &Uid, job: &JobId, shard: u32) -> String {
+    format!("{}{shard:05}/", run_prefix(uid, job))
+}
+
+/// Whose report an object of the reports bucket is: user, run and shard.
+pub fn parse_report(name: &str) -> Option<(Uid, JobId, u32)> {
+    let [uid, job_id, shard_name, _attempt, _file] = name.split('/').collect::<Vec<_>>().try_into().ok()?;
+    let shard = shard_name.parse().ok()?;
+    Some((uid.to_owned().try_into().ok()?, job_id.to_owned().try_into().ok()?, shard))
+}
+
+fn artifact(uid: &Uid, job: &JobId, rest: &str) -> Result<BlobPath> {
+    BlobPath::new(ARTIFACTS, format!("{}{rest}", run_prefix(uid, job)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_found_by_its_name_and_the_latest_sorts_last() {
+        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let job = JobId::new(true, "0123456789abcdefghjkmnpq").unwrap();
+        let name = |attempt, seq| report(&uid, &job, 7, attempt, seq).unwrap().name().to_owned();
+        assert_eq!(parse_report(&name(1, 2)), Some((uid.clone(), job.clone(), 7)));
+        assert!(name(1, 10) > name(1, 9) && name(10, 1) > name(9, 3));
+        for foreign in ["x", "u1/job_x/1/1/1.json", "u1/../00001/0001/1.json", "a/b/c/d/e/f"] {
+            assert_eq!(parse_report(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn another_runs_object_is_not_ones_own() {
+        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let job = JobId::new(true, "0123456789abcdefghjkmnpq").unwrap();
+        let mine = item_file(&uid, &job, 1, 1, "structure.cif").unwrap();
+        assert_eq!(own_artifact(&uid, &job, mine.name()).unwrap(), mine);
+        assert!(own_artifact(&uid, &job, "u2/job_0123456789abcdefghjkmnpq/items/1").is_err());
+        assert!(own_artifact(&uid, &job, &format!("u1/{job}/../../u2/x")).is_err());
+    }
+}

@@ -1,0 +1,268 @@
+//! The one error reply: RFC 9457 problem documents. The caller sees title, detail and field; the cause is logged once,
+//! here, with its chain, and never sent.
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use std::{error::Error, fmt, sync::Arc};
+use utoipa::{IntoResponses, ToSchema};
+
+/// What a handler answers with.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// One wrong field or row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// JSON pointer into the request, e.g. `/ligands/3/smiles`.
+    #[schema(example = "/ligands/3/smiles")]
+    pub pointer: String,
+    pub reason: String,
+}
+
+/// The body of every answer that is not a success (`application/problem+json`).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ProblemDetails {
+    /// Names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:omtx-hub:not-found")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// The path that was asked for.
+    pub instance: String,
+    /// What is wrong with which field, the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+    /// How many fields or rows are wrong, where that is more than `errors` lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_count: Option<u64>,
+    /// Seconds after which to try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+/// What any endpoint may answer instead of a success.
+#[derive(IntoResponses)]
+pub enum Refusals {
+    /// The request cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] ProblemDetails),
+    /// Nobody, or nobody we know.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] ProblemDetails),
+    /// It is not there, or somebody else's.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] ProblemDetails),
+    /// It is in a state that does not allow this.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(#[to_schema] ProblemDetails),
+    /// The body is larger than 32 MiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] ProblemDetails),
+    /// The body is not JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(#[to_schema] ProblemDetails),
+    /// Fields or rows are wrong; `errors` says which.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(#[to_schema] ProblemDetails),
+    /// Something of ours failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(#[to_schema] ProblemDetails),
+    /// Something of ours is away; try again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemDetails),
+}
+
+/// A refusal on its way out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    error_count: Option<u64>,
+    retry_after: Option<u64>,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Problem { status, detail: detail.into(), errors: vec![], error_count: None, retry_after: None, cause: None }
+    }
+
+    /// The request cannot be read.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// Nobody, or nobody we know.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// It is not there, or it is somebody else's.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{} was not found", what.into()))
+    }
+
+    /// It is there, in a state that does not allow this.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// The request can be read and asks for something that cannot be.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// One field is wrong.
+    pub fn field(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::invalid("the request holds invalid fields")
+            .with_errors(vec![FieldProblem { pointer: pointer.into(), reason: reason.into() }])
+    }
+
+    /// A status that the HTTP layer itself decided on.
+    pub fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self::new(status, detail)
+    }
+
+    /// Something of ours failed; the caller may try again.
+    pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
+        let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something failed on our side");
+        problem.cause = Some(Arc::new(cause));
+        problem
+    }
+
+    pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    pub fn with_error_count(mut self, count: u64) -> Self {
+        self.error_count = Some(count);
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn details(&self, instance: &str) -> ProblemDetails {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        ProblemDetails {
+            kind: format!("urn:omtx-hub:{}", title.to_lowercase().replace(' ', "-")),
+            title: title.to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            instance: instance.to_owned(),
+            errors: self.errors.clone(),
+            error_count: self.error_count,
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// What the caller is told, in one line: the fields that are wrong, or the detail.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errors.first() {
+            Some(_) => {
+                let each: Vec<_> = self.errors.iter().map(|e| format!("{}: {}", e.pointer, e.reason)).collect();
+                f.write_str(&each.join("; "))
+            }
+            None => f.write_str(&self.detail),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Marks the response; [`render`] writes the body, because only there the path is known.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<platform::Error> for Problem {
+    fn from(error: platform::Error) -> Self {
+        match &error {
+            platform::Error::NotFound(_) => Problem::new(StatusCode::NOT_FOUND, "this was not found"),
+            platform::Error::AlreadyExists(_) | platform::Error::Conflict(_) => {
+                Problem::conflict("somebody else changed this at the same time; try again").retry_after(1)
+            }
+            platform::Error::Unavailable { .. } => {
+                let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment").retry_after(5);
+                problem.cause = Some(Arc::new(error));
+                problem
+            }
+            platform::Error::Invalid(_) | platform::Error::Internal { .. } => Problem::internal(error),
+        }
+    }
+}
+
+/// Writes the body of every problem, logs its cause, and turns the HTTP layer's own refusals (unknown path, wrong
+/// method) into problems.
+pub async fn render(request: Request, next: Next) -> Response {
+    let instance = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let mut response = next.run(request).await;
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
+        None if is_bare_refusal(&response) => Problem::new(response.status(), bare_detail(response.status())),
+        None => return response,
+    };
+    if let Some(cause) = &problem.cause {
+        tracing::error!(http.method = %method, http.path = %instance, error = %chain(cause.as_ref()), "request failed");
+    }
+    let body = serde_json::to_vec(&problem.details(&instance)).unwrap_or_default();
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
+}
+
+fn is_bare_refusal(response: &Response) -> bool {
+    let status = response.status();
+    (status.is_client_error() || status.is_server_error()) && !response.headers().contains_key(header::CONTENT_TYPE)
+        || matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::METHOD_NOT_ALLOWED)
+}
+
+fn bare_detail(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "there is nothing at this path",
+        StatusCode::METHOD_NOT_ALLOWED => "this path does not take this method",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
+        _ => "the request was refused",
+    }
+}
+
+/// An error and what caused it, from the outside in.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! The end of a run at its owner's wish: stopping it, and later removing what it left.
+
+use super::{find, shards, update};
+use crate::{Caller, Problem, World, places};
+use domain::{JobId, Run, Shard, Status};
+use platform::{Query, Write};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+const PAGE: u32 = 400;
+
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteQuery {
+    /// Deletes the data of a run that has ended.
+    #[serde(default)]
+    pub purge: bool,
+}
+
+/// Cancels a run that has not ended, whose partial results stay readable, and gives it back; or, with `purge`, removes
+/// one that has and gives back `None`. Cancelling twice is no error.
+pub async fn cancel_or_purge(world: &World, caller: &Caller, id: &JobId, purge: bool) -> Result<Option<Run>, Problem> {
+    let run = find(&world.docs, caller, id).await?.value;
+    if purge {
+        if !run.status.is_final() {
+            return Err(Problem::conflict("the run has not ended: cancel it first, then purge it"));
+        }
+        return remove(world, &run).await.map(|()| None);
+    }
+    let now = world.clock.now().into();
+    let run = update(&world.docs, &caller.uid, id, |run| run.cancel(now)).await?;
+    let run = run.ok_or_else(|| Problem::not_found(id.as_str()))?.value;
+    if run.status != Status::Cancelled {
+        return Err(Problem::conflict("the run has ended; ?purge=true deletes its data"));
+    }
+    shards::wake_dispatcher(world).await?;
+    Ok(Some(run))
+}
+
+/// Removes objects, then shards, then the run itself: what is interrupted can be asked for again.
+async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
+    let prefix = places::run_prefix(&run.uid, &run.job_id);
+    for bucket in [places::ARTIFACTS, places::REPORTS] {
+        loop {
+            let page = world.blobs.list(bucket, &prefix, None, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for object in page {
+                world.blobs.delete(&object.path).await?;
+            }
+        }
+    }
+    loop {
+        let page = Query::collection(places::shards(&run.uid, &run.job_id)).limit(PAGE);
+        let page = world.docs.query::<Shard>(&page).await?;
+        if page.is_empty() {
+            break;
+        }
+        let deletes = page.into_iter().map(|shard| Write::Delete { path: shard.path, version: None });
+        world.docs.commit(deletes.collect()).await?;
+    }
+    let path = places::job(&run.uid, &run.job_id);
+    world.docs.commit(vec![Write::Delete { path, version: None }]).await?;
+    tracing::info!(job.id = %run.job_id, "run purged");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! What several functions do with runs: take a submission in, judge a library, read shards and reports, move a run on
+//! when its last shard is done, and show it. The rules themselves are in `domain`; here they meet documents and
+//! objects, always in steps that may be repeated.
+
+mod delete;
+pub mod exports;
+pub mod library;
+mod list;
+pub mod results;
+pub mod rows;
+pub mod screen;
+pub mod shards;
+pub mod submit;
+pub mod views;
+
+pub use delete::{DeleteQuery, cancel_or_purge};
+pub use list::{ListQuery, Listed, list};
+
+use crate::{Caller, Problem, places};
+use domain::{JobId, JobType, Run, Uid};
+use platform::{Direction, Docs, Query, Versioned};
+
+/// As far as a position in the queue is looked up.
+const QUEUE_SEEN: u32 = 500;
+
+/// The caller's run, or a 404, whoever else may have one of that name.
+pub async fn find(docs: &Docs, caller: &Caller, id: &JobId) -> Result<Versioned<Run>, Problem> {
+    docs.find::<Run>(&caller.job(id)).await?.ok_or_else(|| Problem::not_found(id.as_str()))
+}
+
+/// Reads the run, lets `change` alter it, and writes it back, again until nobody was faster. `change` returns false
+/// where nothing is to be written. The run as it then is, or `None` if there is none.
+pub async fn update<F>(docs: &Docs, uid: &Uid, id: &JobId, change: F) -> platform::Result<Option<Versioned<Run>>>
+where
+    F: Fn(&mut Run) -> bool,
+{
+    loop {
+        let Some(mut run) = docs.find::<Run>(&places::job(uid, id)).await? else { return Ok(None) };
+        if !change(&mut run.value) {
+            return Ok(Some(run));
+        }
+        match docs.replace(&run).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return outcome.map(|()| Some(run)),
+        }
+    }
+}
+
+/// How many runs of its lane are before this one, and it; `None` beyond five hundred.
+pub async fn queue_position(docs: &Docs, run: &Run) -> platform::Result<Option<u32>> {
+    let waiting = Query::group(places::JOBS).equals("dispatchable", true);
+    let waiting = docs.query::<Run>(&waiting.order_by("created_at", Direction::Ascending).limit(QUEUE_SEEN)).await?;
+    let same_lane = waiting.iter().filter(|other| other.value.lane() == run.lane());
+    Ok(same_lane.map(|other| &other.value.job_id).position(|id| *id == run.job_id).map(|before| before as u32 + 1))
+}
+
+/// The caller's batch; a single prediction is not one.
+pub async fn find_batch(docs: &Docs, caller: &Caller, id: &JobId) -> Result<Versioned<Run>, Problem> {
+    let run = find(docs, caller, id).await?;
+    if run.value.job_type == JobType::Individual { Err(Problem::not_found(id.as_str())) } else { Ok(run) }
+}

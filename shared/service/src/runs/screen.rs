@@ -1,0 +1,71 @@
+//! The files of a screen in the uploads bucket: `{user}/{folder}/` holds one library or more, and beside them the target
+//! as `target.fasta` and, if wanted, `screen.yaml` with everything a submission may say.
+
+use super::submit::OnInvalid;
+use domain::{Priority, Strategy, Uid};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Settings of a screen; the file is YAML, of which JSON is a part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Screen {
+    /// By default `boltz2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The target; otherwise `target.fasta` holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protein_sequence: Option<String>,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub inputs: Value,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub parameters: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_name: Option<String>,
+    pub priority: Priority,
+    pub strategy: Strategy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_concurrent: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<f64>,
+    /// By default `skip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_invalid: Option<OnInvalid>,
+}
+
+/// What a file of a screen's folder is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Library,
+    Target,
+    Settings,
+}
+
+/// The user and the folder of an uploaded object, and what the file is; `None` for what lies elsewhere.
+pub fn place(name: &str) -> Option<(Uid, &str, Part)> {
+    let (folder, file) = name.rsplit_once('/')?;
+    let (uid, _) = folder.split_once('/')?;
+    let part = match file.to_ascii_lowercase().as_str() {
+        "screen.yaml" | "screen.yml" | "screen.json" => Part::Settings,
+        "target.fasta" | "target.fa" | "target.txt" => Part::Target,
+        _ => Part::Library,
+    };
+    Some((Uid::try_from(uid.to_owned()).ok()?, folder, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_a_user_holds_a_library_a_target_and_settings() {
+        let part = |name| place(name).map(|(uid, folder, part)| (uid.to_string(), folder.to_owned(), part));
+        let folder = || ("u1".to_owned(), "u1/abl1/march".to_owned());
+        assert_eq!(part("u1/abl1/march/Hits.csv.gz"), Some((folder().0, folder().1, Part::Library)));
+        assert_eq!(part("u1/abl1/march/target.fasta"), Some((folder().0, folder().1, Part::Target)));
+        assert_eq!(part("u1/abl1/march/screen.yaml"), Some((folder().0, folder().1, Part::Settings)));
+        for stray in ["library.csv", "u1/library.csv", ".x/y/library.csv"] {
+            assert_eq!(part(stray), None, "{stray}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Shards and their reports: taking news over, seeing that a run is done, giving a lost shard to another worker. All of
+//! it may be called again at any time, by anybody, in any order: documents are compared and set, and the objects in
+//! the reports bucket are the truth they can be rebuilt from.
+
+use super::update;
+use crate::{World, places};
+use domain::{
+    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, Progress, Report, Run, Shard, ShardState,
+    Timestamp, Uid,
+};
+use platform::{Blobs, Docs, Error, Message, PutOptions, Query, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The most a report may weigh: thousands of items with all their scores.
+pub const REPORT_LIMIT: u64 = 32 * 1024 * 1024;
+/// The most the items of a shard may weigh.
+const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
+/// Progress is written at most this often, in seconds; Firestore takes about one write a second to a document.
+const PROGRESS_EVERY: f64 = 1.0;
+/// More checkpoints than any attempt writes.
+const REPORTS_LISTED: u32 = 10_000;
+
+/// The input object of a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShardInput {
+    pub shard: u32,
+    pub items: Vec<Item>,
+}
+
+/// What woke the dispatcher says nothing: it looks at the queue.
+pub async fn wake_dispatcher(world: &World) -> Result<()> {
+    world.bus.publish(places::DISPATCH, Message { data: b"{}".to_vec(), attributes: BTreeMap::new() }).await
+}
+
+/// The items of a shard, as the planner wrote them.
+pub async fn input(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<ShardInput> {
+    blobs.get_json(&places::shard_input(uid, job, shard)?, INPUT_LIMIT).await
+}
+
+/// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
+pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Shard>> {
+    let path = places::shard(uid, job, shard);
+    loop {
+        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
+        if read.value.done {
+            return Ok(Some(read.value));
+        }
+        let Some((name, report)) = newest(&world.blobs, uid, job, &read.value).await? else {
+            return Ok(Some(read.value));
+        };
+        if !read.value.accept(&report, &name, world.clock.now().into()) {
+            return Ok(Some(read.value));
+        }
+        match world.docs.replace(&read).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return outcome.map(|()| Some(read.value)),
+        }
+    }
+}
+
+/// The newest report of the shard's current attempt.
+async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
+    let prefix = format!("{}{:04}/", places::reports_of(uid, job, shard.shard), shard.attempt);
+    let Some(last) = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?.pop() else { return Ok(None) };
+    match blobs.get_json::<Report>(&last.path, REPORT_LIMIT).await {
+        Ok(report) if is_of(&report, uid, job, shard) => Ok(Some((last.path.name().to_owned(), report))),
+        Ok(_) | Err(Error::Invalid(_)) => {
+            tracing::warn!(object = %last.path, "report ignored: it does not belong where it lies, or cannot be read");
+            Ok(None)
+        }
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A report speaks for the shard it lies under, and its last one for every item, each once.
+fn is_of(report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> bool {
+    let mut seen: Vec<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
+    seen.sort_unstable();
+    let ended = seen.len();
+    seen.dedup();
+    let complete =
+        seen.len() == ended && if report.last { ended == shard.items as usize } else { ended <= shard.items as usize };
+    report.uid == *uid
+        && report.job_id == *job
+        && report.shard == shard.shard
+        && report.attempt == shard.attempt
+        && complete
+}
+
+/// Moves the run on if all its shards are done; otherwise writes its progress, if that is due. Asked after every report,
+/// also after one that was no news: whoever asks last sees the full count.
+pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
+    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && !run.value.status.is_final()) else {
+        return Ok(());
+    };
+    let now = Timestamp::from(world.clock.now());
+    let done = Query::collection(places::shards(uid, job)).equals("done", true);
+    if world.docs.count(&done).await? == u64::from(plan.shards) {
+        let sums = totals(&world.docs, uid, job).await?;
+        let change = |run: &mut Run| {
+            sums.write(run, now);
+            run.all_reported(now)
+        };
+        update(&world.docs, uid, job, change).await?;
+        return Ok(());
+    }
+    if now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
+        return Ok(());
+    }
+    let sums = totals(&world.docs, uid, job).await?;
+    let mut changed = run.clone();
+    sums.write(&mut changed.value, now);
+    match world.docs.replace(&changed).await {
+        Err(error) if error.is_race() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+struct Totals {
+    completed: u32,
+    failed: u32,
+    running: u32,
+    gpu_seconds: f64,
+}
+
+impl Totals {
+    fn write(&self, run: &mut Run, now: Timestamp) {
+        let running = self.running.min(run.items.saturating_sub(self.completed + self.failed));
+        run.progress = Progress::new(run.items, self.completed, self.failed, running);
+        run.progress_at = now;
+        run.cost.gpu_seconds = self.gpu_seconds;
+        run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
+    }
+}
+
+async fn totals(docs: &Docs, uid: &Uid, job: &JobId) -> Result<Totals> {
+    let shards = Query::collection(places::shards(uid, job));
+    let all = docs.aggregate(&shards, &["completed", "failed", "gpu_seconds"]).await?.sums;
+    let held = docs.aggregate(&shards.equals("state", "running"), &["items", "completed", "failed"]).await?.sums;
+    let whole = |value: f64| value as u32;
+    Ok(Totals {
+        completed: whole(all[0]),
+        failed: whole(all[1]),
+        gpu_seconds: all[2],
+        running: whole(held[0] - held[1] - held[2]),
+    })
+}
+
+/// The execution of a shard is gone. What it still reported counts; otherwise the shard waits for another one, or, when
+/// it had its share of launches, is closed with what there is: its other items fail with `reason`.
+pub async fn lost(world: &World, uid: &Uid, job: &JobId, shard: u32, launch: u32, reason: &str) -> Result<()> {
+    let path = places::shard(uid, job, shard);
+    loop {
+        if refresh(world, uid, job, shard).await?.is_none_or(|shard| shard.done || shard.launch != launch) {
+            return Ok(());
+        }
+        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(()) };
+        let held = matches!(read.value.state, ShardState::Launched | ShardState::Running);
+        if read.value.done || read.value.launch != launch || !held {
+            return Ok(());
+        }
+        let now = Timestamp::from(world.clock.now());
+        let gives_up = read.value.launch >= MAX_LAUNCHES;
+        if gives_up {
+            read.value.closing_attempt(now);
+        } else {
+            read.value.take_back(now);
+        }
+        match world.docs.replace(&read).await {
+            Err(error) if error.is_race() => continue,
+            outcome => outcome?,
+        }
+        tracing::warn!(job.id = %job, shard, launch, reason, gives_up, "shard lost its execution");
+        return if gives_up { close(world, uid, job, &read.value, reason).await } else { Ok(()) };
+    }
+}
+
+/// Writes the last report of a shard that no worker could finish.
+async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, reason: &str) -> Result<()> {
+    let items = input(&world.blobs, uid, job, shard.shard).await?.items;
+    let mut known = earlier_outcomes(&world.blobs, uid, job, shard.shard).await?;
+    let message = format!("the prediction was started {} times and never finished: {reason}", shard.launch);
+    let outcomes = items
+        .iter()
+        .map(|item| {
+            let fallback = || Outcome::failed(item.index, ItemError::new("worker_lost", &message));
+            known.remove(&item.index).unwrap_or_else(fallback)
+        })
+        .collect();
+    let run = world.docs.get::<Run>(&places::job(uid, job)).await?;
+    let report = Report {
+        uid: uid.clone(),
+        job_id: job.clone(),
+        shard: shard.shard,
+        attempt: shard.attempt,
+        seq: 1,
+        last: true,
+        outcomes,
+        gpu_seconds: 0.0,
+        model_version: run.value.model_version,
+        written_at: world.clock.now().into(),
+    };
+    let path = places::report(uid, job, shard.shard, shard.attempt, 1)?;
+    match world.blobs.put_json(&path, &report, PutOptions::default().create_once()).await {
+        Err(error) if error.is_race() => Ok(()),
+        outcome => outcome.map(|_| ()),
+    }
+}
+
+/// What all attempts at a shard have found out so far, by item: a result is kept over a failure, a later word over an
+/// earlier one.
+pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<BTreeMap<u32, Outcome>> {
+    let prefix = places::reports_of(uid, job, shard);
+    let reports = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?;
+    // Each report tells all its attempt knows: the last one of an attempt is enough.
+    let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let mut last_of_attempt = BTreeMap::new();
+    for meta in reports {
+        last_of_attempt.insert(folder(meta.path.name()), meta.path);
+    }
+    let mut known = BTreeMap::<u32, Outcome>::new();
+    for path in last_of_attempt.into_values() {
+        let report = match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
+            Ok(report) if report.uid == *uid && report.job_id == *job && report.shard == shard => report,
+            Ok(_) | Err(Error::Invalid(_) | Error::NotFound(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        for outcome in report.outcomes {
+            let keep = known.get(&outcome.index).is_some_and(|earlier| {
+                earlier.status == OutcomeStatus::Completed && outcome.status == OutcomeStatus::Failed
+            });
+            if !keep {
+                known.insert(outcome.index, outcome);
+            }
+        }
+    }
+    Ok(known)
+}

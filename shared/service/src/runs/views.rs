@@ -1,0 +1,239 @@
+//! Runs as clients see them.
+
+use domain::{
+    ChildId, Cost, Item, JobType, Lane, OutcomeStatus, Priority, Progress, ResultRow, Run, RunError, Source, Status,
+    Strategy, Summary, Timestamp,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// Any job: a single prediction, a batch, or one item of a batch.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct JobView {
+    pub job_id: String,
+    pub job_type: JobType,
+    /// The batch of a batch's item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
+    pub status: Status,
+    pub model: String,
+    pub model_version: String,
+    pub job_name: Option<String>,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// Seconds until the end, if GPUs are free; null once it has ended.
+    pub estimated_completion_seconds: Option<u64>,
+    /// While it waits.
+    pub queue: Option<Queue>,
+    pub progress: Progress,
+    pub results: Option<ResultRow>,
+    pub error: Option<RunError>,
+    pub download_links: Option<DownloadLinks>,
+    #[schema(value_type = Object)]
+    pub input: Value,
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+    pub cost: Cost,
+    /// True if any value came from a stand-in and not from the model; null before the first result.
+    pub simulated: Option<bool>,
+}
+
+/// Where a run waits.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Queue {
+    pub lane: Lane,
+    /// 1 is next; null where it was not looked up.
+    pub position: Option<u32>,
+}
+
+/// Paths that redirect to short-lived links.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DownloadLinks {
+    pub cif: String,
+    pub pdb: String,
+    pub json: String,
+}
+
+/// A batch.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BatchView {
+    pub batch_id: String,
+    pub batch_name: Option<String>,
+    pub job_type: JobType,
+    pub status: Status,
+    pub model: String,
+    pub model_version: String,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// Seconds until the end, if GPUs are free; null once it has ended.
+    pub estimated_completion_seconds: Option<u64>,
+    pub queue: Option<Queue>,
+    pub total_jobs: u32,
+    pub completed_jobs: u32,
+    pub failed_jobs: u32,
+    pub running_jobs: u32,
+    pub progress: Progress,
+    pub summary: Option<Summary>,
+    /// Once the results are written.
+    pub export_links: Option<ExportLinks>,
+    pub rejected: RejectedView,
+    pub error: Option<RunError>,
+    pub source: Source,
+    pub priority: Priority,
+    pub strategy: Strategy,
+    pub max_concurrent: Option<u32>,
+    #[schema(value_type = Object)]
+    pub input: Value,
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+    pub cost: Cost,
+    /// True if any value came from a stand-in and not from the model; null before the first result.
+    pub simulated: Option<bool>,
+}
+
+/// Paths that redirect to short-lived links.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ExportLinks {
+    pub csv: String,
+    pub json: String,
+    pub zip: String,
+    pub parquet: String,
+    pub sdf: String,
+}
+
+/// Rows of the library that were not run.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RejectedView {
+    /// Duplicates among them.
+    pub invalid_count: u32,
+    /// Path that redirects to `rejected.csv`.
+    pub link: Option<String>,
+}
+
+/// A run as a job; `results` are those of a single prediction.
+pub fn job(run: &Run, results: Option<ResultRow>) -> JobView {
+    let id = run.job_id.to_string();
+    JobView {
+        download_links: results.as_ref().and_then(|row| links(&id, row)),
+        job_id: id,
+        job_type: run.job_type,
+        batch_id: None,
+        status: run.status,
+        model: run.model.clone(),
+        model_version: run.model_version.clone(),
+        job_name: run.name.clone(),
+        created_at: run.created_at,
+        started_at: run.started_at,
+        completed_at: run.completed_at,
+        estimated_completion_seconds: seconds_left(run),
+        queue: queue(run),
+        progress: run.progress,
+        results: results.map(shown),
+        error: run.error.clone(),
+        input: run.input.clone(),
+        parameters: run.parameters.clone(),
+        cost: run.cost,
+        simulated: run.simulated,
+    }
+}
+
+/// One item of a batch as a job.
+pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -> JobView {
+    let status = match (&results, run.status) {
+        (Some(row), _) if row.status == OutcomeStatus::Completed => Status::Completed,
+        (Some(_), _) => Status::Failed,
+        (None, Status::Cancelled) => Status::Cancelled,
+        (None, Status::Queued) => Status::Queued,
+        (None, _) => Status::Running,
+    };
+    let done = u32::from(status == Status::Completed);
+    let failed = u32::from(status == Status::Failed);
+    let mut input = run.input.clone();
+    if let (Some(object), Some(smiles)) = (input.as_object_mut(), &item.smiles) {
+        object.insert("ligand_smiles".into(), json!(smiles));
+    }
+    let error = results.as_ref().and_then(|row| row.error.clone());
+    let job_id = run.job_id.child(id.index);
+    JobView {
+        download_links: results.as_ref().and_then(|row| links(&job_id, row)),
+        job_id,
+        job_type: JobType::BatchChild,
+        batch_id: Some(run.job_id.to_string()),
+        status,
+        job_name: Some(item.name.clone()),
+        queue: None,
+        progress: Progress::new(1, done, failed, u32::from(status == Status::Running)),
+        error: error.map(|error| RunError { code: error.code, message: error.message }),
+        simulated: results.as_ref().map(|row| row.simulated),
+        results: results.map(shown),
+        input,
+        cost: Cost::default(),
+        ..job(run, None)
+    }
+}
+
+/// A run as a batch.
+pub fn batch(run: &Run) -> BatchView {
+    let id = run.job_id.to_string();
+    let export = |format: &str| format!("/api/v1/batches/{id}/export?format={format}");
+    let written = run.summary.is_some();
+    BatchView {
+        batch_name: run.name.clone(),
+        job_type: run.job_type,
+        status: run.status,
+        model: run.model.clone(),
+        model_version: run.model_version.clone(),
+        created_at: run.created_at,
+        started_at: run.started_at,
+        completed_at: run.completed_at,
+        estimated_completion_seconds: seconds_left(run),
+        queue: queue(run),
+        total_jobs: run.items,
+        completed_jobs: run.progress.completed,
+        failed_jobs: run.progress.failed,
+        running_jobs: run.progress.running,
+        progress: run.progress,
+        summary: run.summary.clone(),
+        export_links: written.then(|| ExportLinks {
+            csv: export("csv"),
+            json: export("json"),
+            zip: export("zip"),
+            parquet: export("parquet"),
+            sdf: export("sdf"),
+        }),
+        rejected: RejectedView { invalid_count: run.rejected, link: (run.rejected > 0).then(|| export("rejected")) },
+        error: run.error.clone(),
+        source: run.source.clone(),
+        priority: run.priority,
+        strategy: run.strategy,
+        max_concurrent: run.max_concurrent,
+        input: run.input.clone(),
+        parameters: run.parameters.clone(),
+        cost: run.cost,
+        simulated: run.simulated,
+        batch_id: id,
+    }
+}
+
+/// A row without what is ours alone.
+pub fn shown(mut row: ResultRow) -> ResultRow {
+    row.files.clear();
+    row
+}
+
+fn links(id: &str, row: &ResultRow) -> Option<DownloadLinks> {
+    let file = |kind: &str| format!("/api/v1/jobs/{id}/files/{kind}");
+    row.has_structure.then(|| DownloadLinks { cif: file("cif"), pdb: file("pdb"), json: file("json") })
+}
+
+fn queue(run: &Run) -> Option<Queue> {
+    (run.status == Status::Queued).then(|| Queue { lane: run.lane(), position: None })
+}
+
+fn seconds_left(run: &Run) -> Option<u64> {
+    let plan = run.plan.as_ref().filter(|_| !run.status.is_final())?;
+    Some((plan.seconds * (1.0 - run.progress.percent / 100.0)).ceil() as u64)
+}

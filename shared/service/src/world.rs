@@ -1,0 +1,50 @@
+//! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
+//! signature picks what it needs.
+
+use crate::tokens::Verifier;
+use axum::extract::FromRef;
+use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
+use std::{sync::Arc, time::Duration};
+
+/// The state of every router.
+#[derive(Clone, FromRef)]
+pub struct World {
+    pub docs: Docs,
+    pub blobs: Blobs,
+    pub bus: Bus,
+    pub executions: Executions,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub verifier: Arc<Verifier>,
+    pub settings: Arc<Settings>,
+}
+
+/// What an operator decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// GPUs that may run at once.
+    pub gpu_capacity: u32,
+    /// Of them, kept free of bulk work.
+    pub gpu_reserve: u32,
+    /// The limit of one GPU task; at most an hour on Cloud Run.
+    pub task_limit: Duration,
+    /// A run without news for so long is looked at by the reconciler.
+    pub stuck_after: Duration,
+    /// Put before the names of buckets (`<prefix>uploads`).
+    pub bucket_prefix: String,
+    /// Origins of web frontends that may call the API; `*` allows any.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            gpu_capacity: 3,
+            gpu_reserve: 1,
+            task_limit: Duration::from_secs(3600),
+            stuck_after: Duration::from_secs(180),
+            bucket_prefix: String::new(),
+            cors_origins: vec![],
+        }
+    }
+}

@@ -3,8 +3,8 @@
 //! after the library. A screen that cannot be becomes a failed run, so that its owner sees why.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{JobId, RunError, Source, Uid};
-use platform::{Blobs, Ids, ObjectMeta};
+use domain::{RunError, Source, Uid};
+use platform::{Blobs, ObjectMeta};
 use serde_json::Value;
 use service::{
     Function, Problem, Result, Trigger, World,
@@ -12,7 +12,7 @@ use service::{
     places,
     runs::{
         library::{Ligands, check},
-        screen::{Part, Screen, place},
+        screen::{Part, Screen, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
 };
@@ -87,9 +87,7 @@ async fn text(blobs: &Blobs, file: &ObjectMeta) -> Result<String, String> {
 }
 
 async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Screen, RunError>) -> Result<()> {
-    let generation = library.generation.to_string();
-    let unique = Ids::derived(&["upload", library.path.bucket(), library.path.name(), &generation]);
-    let job_id = JobId::new(true, &unique).map_err(Problem::internal)?;
+    let job_id = job_id(&library.path, library.generation).map_err(Problem::internal)?;
     let ports = world.submitting();
     let ligands = Ligands::Library(library.path.clone());
     let submission = match screen {

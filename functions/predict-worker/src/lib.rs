@@ -106,7 +106,9 @@ pub async fn work(
     config: &Config,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Ended, Error> {
-    let stop = async { tokio::select! { () = shutdown => {}, () = tokio::time::sleep(config.deadline) => {} } };
+    let stop = async {
+        tokio::select! { () = shutdown => {}, () = tokio::time::sleep(config.deadline) => {} }
+    };
     tokio::pin!(stop);
     let opening = tokio::select! { opening = Session::open(ports, task) => opening?, () = &mut stop => return Ok(Ended::OutOfTime) };
     let mut session = match opening {

@@ -43,7 +43,7 @@ impl Ligand {
     ///
     /// # Errors
     /// The first reason found, in this order: the text, its chemistry, placeholders, metals,
-    /// mixtures, no carbon, size, undefined bonds, radicals.
+    /// mixtures, no carbon, size, radicals.
     pub fn parse(text: &str) -> Result<Self, LigandError> {
         let (core, extension) = split_extension(text.trim());
         check_text(core)?;
@@ -115,6 +115,9 @@ fn check_text(core: &str) -> Result<(), LigandError> {
     if let Some(odd) = core.chars().find(|c| !c.is_ascii_graphic()) {
         let what = if odd.is_whitespace() { "white space".into() } else { format!("the character {odd:?}") };
         return Err(LigandError::Unreadable { detail: format!("it contains {what}") });
+    }
+    if core.contains('~') {
+        return Err(LigandError::UndefinedBond);
     }
     let written = heavy_atoms_written(core);
     if written > MOST_ATOMS_IN_ALL_FRAGMENTS {

@@ -33,6 +33,16 @@ pub enum OutcomeStatus {
     Failed,
 }
 
+impl OutcomeStatus {
+    /// As the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutcomeStatus::Completed => "completed",
+            OutcomeStatus::Failed => "failed",
+        }
+    }
+}
+
 /// How one item ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {

@@ -1,7 +1,7 @@
 //! The `main` of every function: configuration from the environment, logs, the ports, then serve until told to stop.
 //! The one place that reads the environment.
 
-use crate::{Function, Settings, Work, World, chain, serve, tokens::Verifier};
+use crate::{Function, Settings, Shutdown, Work, World, chain, serve, tokens::Verifier};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
     Clock, Ids,
@@ -20,9 +20,14 @@ const DRAIN: Duration = Duration::from_secs(9);
 
 /// Runs a function as a process of its own, until SIGTERM or until its work is done.
 pub fn run(function: Function) -> ExitCode {
+    run_until(function, stopped())
+}
+
+/// Runs a function as a process of its own, until `stop` ends or until its work is done.
+pub fn run_until(function: Function, stop: impl Future<Output = ()> + Send + 'static) -> ExitCode {
     logs();
-    let outcome =
-        tokio::runtime::Runtime::new().map_err(Into::into).and_then(|runtime| runtime.block_on(main(function)));
+    let runtime = tokio::runtime::Runtime::new().map_err(Into::into);
+    let outcome = runtime.and_then(|runtime| runtime.block_on(main(function, Box::pin(stop))));
     outcome.unwrap_or_else(|error: Box<dyn Error + Send + Sync>| {
         tracing::error!(function = function.name, error = %chain(error.as_ref()), "cannot run");
         ExitCode::FAILURE
@@ -36,19 +41,23 @@ pub fn logs() {
     let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
-async fn main(function: Function) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+async fn main(function: Function, stop: Shutdown) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let environment = environment();
     let config = Config::read(&environment)?;
     let world = config.world()?;
     match function.work {
-        Work::Job(job) => Ok(job(world, environment, Box::pin(stopped())).await),
+        Work::Job(job) => Ok(job(world, environment, stop).await),
         Work::Service(_) => {
             let routes = function.routes().unwrap_or_default();
             let listener = TcpListener::bind((config.host.as_str(), config.port)).await?;
             tracing::info!(function = function.name, port = config.port, "serving");
-            let server = axum::serve(listener, serve(routes, world)).with_graceful_shutdown(stopped());
+            let (told, hears) = tokio::sync::oneshot::channel::<()>();
+            let server = axum::serve(listener, serve(routes, world)).with_graceful_shutdown(async {
+                let _ = hears.await;
+            });
             let late = async {
-                stopped().await;
+                stop.await;
+                let _ = told.send(());
                 tokio::time::sleep(DRAIN).await;
             };
             tokio::select! { ended = server => ended?, () = late => {} }

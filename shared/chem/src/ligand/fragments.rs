@@ -148,9 +148,6 @@ fn check(molecule: &Molecule) -> Result<(), LigandError> {
     if heavy_atoms > MAX_HEAVY_ATOMS {
         return Err(LigandError::TooManyHeavyAtoms { heavy_atoms });
     }
-    if toolkit::has_undefined_bond(molecule) {
-        return Err(LigandError::UndefinedBond);
-    }
     match molecule.atoms().iter().find(|atom| atom.radical_electrons() > 0) {
         Some(atom) => {
             let (symbol, name) = elements::symbol_and_name(atom.atomic_number());

@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cosmolkit::{
-    BondOrder, HydrogenError, KekulizeError, MolBlockWriteParams, Molecule, PropertyCacheError, SanitizeError,
-    SmilesError, SmilesParseError, SmilesWriteParams, ValenceError,
+    HydrogenError, KekulizeError, MolBlockWriteParams, Molecule, PropertyCacheError, SanitizeError, SmilesError,
+    SmilesParseError, SmilesWriteParams, ValenceError,
 };
 
 use super::{LigandError, elements};
@@ -32,14 +32,6 @@ pub(super) fn canonical(molecule: &Molecule, isomeric: bool) -> Result<String, L
 pub(super) fn mol_block(smiles: &str) -> Result<String, LigandError> {
     let params = MolBlockWriteParams { include_coordinates: false, ..Default::default() };
     read(smiles)?.to_mol_with_params(&params).map_err(|_| LigandError::Unprocessable)
-}
-
-/// Whether some bond has no defined order (`~`).
-pub(super) fn has_undefined_bond(molecule: &Molecule) -> bool {
-    molecule
-        .bonds()
-        .iter()
-        .any(|bond| matches!(bond.order(), BondOrder::Unspecified | BondOrder::Zero | BondOrder::Other))
 }
 
 fn explain(error: &SmilesError) -> LigandError {

@@ -41,7 +41,7 @@ const PARAMETERS: [Parameter; 9] = [
     whole("seed", 1, 0, MAX_SEED, "Of the random numbers"),
 ];
 
-const SCORES: [ScoreCard; 15] = [
+const SCORES: [ScoreCard; 18] = [
     score("affinity_prob", "", Better::Higher, "Probability that the ligand binds at all, 0 to 1: for finding hits"),
     score("affinity", "log10(IC50 in uM)", Better::Lower, "Strength of binding: for ranking among binders"),
     score("pic50", "-log10(IC50 in M)", Better::Higher, "6 - affinity"),
@@ -55,8 +55,11 @@ const SCORES: [ScoreCard; 15] = [
     score("iptm_score", "", Better::Higher, "Predicted TM score over the interface, 0 to 1"),
     score("ligand_iptm", "", Better::Higher, "The same over interfaces with the ligand"),
     score("ptm_score", "", Better::Higher, "Predicted TM score of the complex, 0 to 1"),
-    score("complex_plddt", "", Better::Higher, "Mean predicted local accuracy, 0 to 1; plddt_score is the same"),
+    score("complex_plddt", "", Better::Higher, "Mean predicted local accuracy, 0 to 1"),
+    score("complex_iplddt", "", Better::Higher, "The same, weighted towards the interface"),
     score("complex_ipde", "A", Better::Lower, "Predicted distance error over the interface"),
+    score("complex_pde", "A", Better::Lower, "Predicted distance error over the complex"),
+    score("plddt_score", "", Better::Higher, "The same as complex_plddt"),
 ];
 
 const NOTES: [&str; 4] = [

@@ -21,6 +21,8 @@ const OUT_OF_MEMORY: &str = "ran out of memory, skipping batch";
 const SECOND_PHASE: &str = "Predicting property: affinity";
 /// Printed at the end of a phase that came through.
 const PHASE_ENDED: &str = "Number of failed examples:";
+/// How the reading of one input tells that it failed.
+const UNREAD: &str = "Failed to process ";
 /// How the preparation of one record tells that it failed; the record before the first is then run in its place.
 const NOT_PREPARED: [&str; 4] =
     ["Featurizer failed on", "Tokenizer failed on", "Cropper failed on", "Molecule loading failed for"];
@@ -169,8 +171,9 @@ impl Story {
 /// Why Boltz left a record out: its input could not be read, or its features not be made.
 fn refusal(log: &str, id: &str) -> Option<String> {
     let name = format!("{id}.yaml. Skipping. Error: ");
-    let unread = log.lines().filter(|line| line.contains("Failed to process ")).find_map(|line| {
-        let (_, reason) = line.split_once(&name)?;
+    // Several processes read the inputs, and one may print before another has ended its line.
+    let unread = log.lines().find_map(|line| {
+        let reason = line.split_once(&name)?.1.split(UNREAD).next()?;
         Some(reason.trim().trim_end_matches('.').to_owned())
     });
     let unprepared = || {

@@ -172,6 +172,10 @@ fn real_files_give_the_scores_under_the_names_clients_know() {
         assert!(scores.get(name).is_some(), "{name}");
     }
     assert!(!simulated);
+    let card = Boltz2.card();
+    for name in scores.0.keys() {
+        assert!(card.scores.iter().any(|score| score.name == name), "{name} is not on the card");
+    }
     let kinds: Vec<_> = files.iter().map(|(kind, path)| (*kind, path.exists())).collect();
     assert_eq!(kinds, [("cif", true), ("confidence", true), ("affinity", true), ("plddt", true)]);
 }
@@ -207,6 +211,19 @@ fn when_every_input_is_bad_the_exit_code_is_good_and_all_fail() {
     assert_eq!(codes(&bench.read(&log, Some(true))), ["model_refused"; 3]);
     let half = log.trim_end_matches("ecule is excluded.\n");
     assert_eq!(codes(&bench.read(half, None))[2], "unfinished", "a line still being printed is not read");
+}
+
+#[test]
+fn two_messages_printed_at_once_are_told_apart() {
+    let bench = Bench::new(Value::Null);
+    let log = "Failed to process complexes/i0000001.yaml. Skipping. Error: one.Failed to process complexes/i0000002.yaml. \
+               Skipping. Error: two.\n\n";
+    let readings = bench.read(log, Some(true));
+    let messages = readings.iter().filter_map(|reading| match reading {
+        Reading::Failed { error, .. } => Some(error.message.as_str()),
+        _ => None,
+    });
+    assert_eq!(messages.collect::<Vec<_>>(), ["Boltz-2 refused it: one", "Boltz-2 refused it: two"]);
 }
 
 #[test]

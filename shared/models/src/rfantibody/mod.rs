@@ -39,10 +39,11 @@ const PARAMETERS: [Parameter; 4] = [
     whole("num_recycles", 10, 1, 50, "Recycles of RF2"),
 ];
 
-const SCORES: [ScoreCard; 6] = [
+const SCORES: [ScoreCard; 14] = [
     score("interaction_pae", "A", Better::Lower, "Predicted error between antibody and target; below 10 is usual"),
     score("pae", "A", Better::Lower, "Predicted error over the complex"),
-    score("pred_lddt", "", Better::Higher, "Predicted local accuracy, 0 to 1; confidence is the same"),
+    score("pred_lddt", "", Better::Higher, "Predicted local accuracy, 0 to 1"),
+    score("confidence", "", Better::Higher, "The same as pred_lddt"),
     score(
         "target_aligned_antibody_rmsd",
         "A",
@@ -50,7 +51,14 @@ const SCORES: [ScoreCard; 6] = [
         "Antibody as designed and as folded again, on the target",
     ),
     score("target_aligned_cdr_rmsd", "A", Better::Lower, "The same over the loops; below 2 is usual"),
+    score("framework_aligned_antibody_rmsd", "A", Better::Lower, "Antibody as designed and as folded again"),
     score("framework_aligned_cdr_rmsd", "A", Better::Lower, "The loops, laid on the framework"),
+    score("framework_aligned_H1_rmsd", "A", Better::Lower, "Loop H1, laid on the framework"),
+    score("framework_aligned_H2_rmsd", "A", Better::Lower, "Loop H2, laid on the framework"),
+    score("framework_aligned_H3_rmsd", "A", Better::Lower, "Loop H3, laid on the framework"),
+    score("framework_aligned_L1_rmsd", "A", Better::Lower, "Loop L1, laid on the framework"),
+    score("framework_aligned_L2_rmsd", "A", Better::Lower, "Loop L2, laid on the framework"),
+    score("framework_aligned_L3_rmsd", "A", Better::Lower, "Loop L3, laid on the framework"),
 ];
 
 const NOTES: [&str; 2] = [

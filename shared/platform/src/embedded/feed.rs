@@ -62,6 +62,11 @@ impl Store {
         self.0.changed.notified().await;
     }
 
+    /// Ends a wait for changes early.
+    pub fn wake(&self) {
+        self.0.changed.notify_one();
+    }
+
     /// Gives every change that has not been routed to the subscribers that `subscribers` names for it; how many
     /// deliveries that made. Atomic: a change is routed once.
     pub async fn route<F>(&self, subscribers: F) -> Result<usize>

@@ -2,9 +2,19 @@
 
 use super::rows::for_each_line;
 use crate::places;
-use domain::{OutcomeStatus, Rejected, ResultRow, Run, Scores};
-use platform::{Blobs, Error, PutOptions, Result};
-use std::collections::BTreeSet;
+use axum::response::Redirect;
+use domain::{Rejected, ResultRow, Run, Scores};
+use platform::{BlobPath, Blobs, Error, Method, PutOptions, Result};
+use std::{collections::BTreeSet, time::Duration};
+
+/// How long a link to a file may be followed.
+const LINK_VALID: Duration = Duration::from_secs(15 * 60);
+
+/// Sends the caller to a file, for fifteen minutes. A browser saves it as `download_as`.
+pub async fn redirect(blobs: &Blobs, file: &BlobPath, download_as: &str) -> Result<Redirect> {
+    let link = blobs.link(file, Method::Get, LINK_VALID, Some(download_as)).await?;
+    Ok(Redirect::to(link.as_str()))
+}
 
 /// `results.csv`: one line per item in the order of the rows given, an empty cell for every number the model did not
 /// give.
@@ -26,7 +36,7 @@ pub fn results_csv(rows: &[ResultRow]) -> Result<Vec<u8>> {
             harmless(&row.other_names.join("; ")),
             row.ligand_smiles.clone().unwrap_or_default(),
             row.row.to_string(),
-            status(row.status).to_owned(),
+            row.status.as_str().to_owned(),
             number("affinity"),
             row.affinity_unit.clone().unwrap_or_default(),
             number("pic50"),
@@ -58,13 +68,6 @@ pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
     let bytes = table.into_inner().map_err(|error| Error::internal("writing a table", error.into_error()))?;
     let path = places::result(&run.uid, &run.job_id, "rejected.csv")?;
     blobs.put_bytes(&path, bytes, PutOptions::of_type("text/csv")).await.map(|_| ())
-}
-
-fn status(status: OutcomeStatus) -> &'static str {
-    match status {
-        OutcomeStatus::Completed => "completed",
-        OutcomeStatus::Failed => "failed",
-    }
 }
 
 /// A text that no spreadsheet takes for a formula.

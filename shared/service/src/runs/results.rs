@@ -22,8 +22,6 @@ const MAX_PAGE: u32 = 500;
 /// write them at once do no harm.
 pub async fn write(blobs: &Blobs, run: &Run, mut rows: Vec<ResultRow>) -> Result<Summary> {
     run.ranking.rank(&mut rows);
-    let histogram_of = models::find(&run.model).and_then(|model| model.histogram_of());
-    let summary = Summary::of(rows.iter(), histogram_of);
     let put = async |name: &str, kind: &'static str, content: Vec<u8>| {
         blobs.put_bytes(&places::result(&run.uid, &run.job_id, name)?, content, PutOptions::of_type(kind)).await
     };
@@ -31,11 +29,11 @@ pub async fn write(blobs: &Blobs, run: &Run, mut rows: Vec<ResultRow>) -> Result
     put(RANKED, "application/x-ndjson", lines).await?;
     put(INDEX, "application/octet-stream", index).await?;
     put("results.csv", "text/csv", exports::results_csv(&rows)?).await?;
-    put("summary.json", "application/json", serde_json::to_vec_pretty(&summary)?).await?;
+    let results = batch_results(run, rows);
+    put("summary.json", "application/json", serde_json::to_vec_pretty(&results.summary)?).await?;
     exports::write_rejected_csv(blobs, run).await?;
-    let results = batch_results(run, rows, summary.clone());
     put("batch_results.json", "application/json", serde_json::to_vec_pretty(&results)?).await?;
-    Ok(summary)
+    Ok(results.summary)
 }
 
 fn lines(rows: &[ResultRow]) -> Result<(Vec<u8>, Vec<u8>)> {
@@ -48,13 +46,16 @@ fn lines(rows: &[ResultRow]) -> Result<(Vec<u8>, Vec<u8>)> {
     Ok((lines, index))
 }
 
-fn batch_results(run: &Run, rows: Vec<ResultRow>, summary: Summary) -> BatchResults {
+/// `batch_results.json` of these rows, which stand in the order of their ranks.
+pub fn batch_results(run: &Run, rows: Vec<ResultRow>) -> BatchResults {
+    let histogram_of = models::find(&run.model).and_then(|model| model.histogram_of());
+    let summary = Summary::of(rows.iter(), histogram_of);
     let jobs: Vec<_> = rows.into_iter().map(shown).collect();
     let top_predictions = jobs.iter().filter(|row| row.rank.is_some()).take(TOP).cloned().collect();
     BatchResults {
         batch_id: run.job_id.clone(),
         created_at: run.created_at,
-        updated_at: run.ended_at.unwrap_or(run.created_at),
+        updated_at: run.ended_at.or(run.completed_at).unwrap_or(run.created_at),
         version: "1.0".into(),
         model: run.model.clone(),
         model_version: run.model_version.clone(),

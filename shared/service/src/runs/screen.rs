@@ -2,7 +2,8 @@
 //! as `target.fasta` and, if wanted, `screen.yaml` with everything a submission may say.
 
 use super::submit::OnInvalid;
-use domain::{Priority, Strategy, Uid};
+use domain::{IdError, JobId, Priority, Strategy, Uid};
+use platform::{BlobPath, Ids};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,6 +52,11 @@ pub fn place(name: &str) -> Option<(Uid, &str, Part)> {
         _ => Part::Library,
     };
     Some((Uid::try_from(uid.to_owned()).ok()?, folder, part))
+}
+
+/// The run that an uploaded library is: always the same for one writing of the object.
+pub fn job_id(library: &BlobPath, generation: i64) -> Result<JobId, IdError> {
+    JobId::new(true, &Ids::derived(&["upload", library.bucket(), library.name(), &generation.to_string()]))
 }
 
 #[cfg(test)]

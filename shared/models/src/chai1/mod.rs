@@ -1,22 +1,18 @@
 //! Chai-1: the structure of one complex of proteins, nucleic acids and a ligand. One process folds one complex and
 //! loads the model each time; of its samples the one with the highest aggregate score is kept.
 
+mod outputs;
+
 use crate::{
     Accelerator, Accepted, FieldError, ItemKind, Limit, Model, ModelCard, Reading, Request, Stage, Step,
     card::{Better, ScoreCard, score},
-    files::{Npz, has_content},
     inputs::{Inputs, protein, unknown},
-    log,
     parameters::{self, MAX_SEED, Parameter, flag, whole},
     stage::{record_id, text},
 };
-use domain::{CostProfile, Item, ItemError, Ranking, Scores, SortDirection};
+use domain::{CostProfile, Item, Ranking, SortDirection};
 use serde_json::{Value, json};
-use std::{
-    fmt::Write,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write, io, path::Path};
 
 pub(crate) struct Chai1;
 
@@ -33,8 +29,9 @@ const PARAMETERS: [Parameter; 6] = [
     whole("seed", 1, 0, MAX_SEED, "Of the random numbers"),
 ];
 
-const SCORES: [ScoreCard; 5] = [
-    score("aggregate_score", "", Better::Higher, "0.2 ptm + 0.8 iptm - 100 where chains clash; confidence is the same"),
+const SCORES: [ScoreCard; 6] = [
+    score("aggregate_score", "", Better::Higher, "0.2 ptm + 0.8 iptm, less 100 where chains clash"),
+    score("confidence", "", Better::Higher, "The same as aggregate_score"),
     score("iptm_score", "", Better::Higher, "Predicted TM score over the interfaces, 0 to 1"),
     score("ptm_score", "", Better::Higher, "Predicted TM score of the complex, 0 to 1"),
     score("has_inter_chain_clashes", "", Better::Lower, "1 where atoms of two chains overlap, else 0"),
@@ -129,7 +126,7 @@ impl Model for Chai1 {
     }
 
     fn read(&self, stage: &Stage, log: &str, ended: Option<bool>) -> Vec<Reading> {
-        stage.items.iter().map(|item| read_item(stage, item, log, ended)).collect()
+        stage.items.iter().map(|item| outputs::read(stage, item, log, ended)).collect()
     }
 }
 
@@ -150,7 +147,7 @@ fn complex(stage: &Stage, item: &Item) -> io::Result<String> {
 
 fn arguments(stage: &Stage, item: &Item, fasta: &Path) -> Vec<String> {
     let parameters = &stage.run.parameters;
-    let mut arguments = vec!["fold".to_owned(), text(fasta), text(&output(stage, item))];
+    let mut arguments = vec!["fold".to_owned(), text(fasta), text(&outputs::output(stage, item))];
     let mut option = |name: &str, value: String| arguments.extend([format!("--{name}"), value]);
     for name in ["num_trunk_recycles", "num_diffn_timesteps", "num_diffn_samples", "seed"] {
         option(&name.replace('_', "-"), parameters[name].to_string());
@@ -162,77 +159,6 @@ fn arguments(stage: &Stage, item: &Item, fasta: &Path) -> Vec<String> {
         arguments.push(format!("--{no}{}", name.replace('_', "-")));
     }
     arguments
-}
-
-/// Where the item's models go; Chai wants a folder that is not there or empty.
-fn output(stage: &Stage, item: &Item) -> PathBuf {
-    stage.folder.join(format!("{}_out", record_id(item)))
-}
-
-fn read_item(stage: &Stage, item: &Item, log: &str, ended: Option<bool>) -> Reading {
-    let index = item.index;
-    if ended.is_none() {
-        return Reading::Unfinished { index, hint: None };
-    }
-    let failed = |code: &str, message: &str| Reading::Failed { index, error: ItemError::new(code, message.to_owned()) };
-    let wanted = stage.run.parameters["num_diffn_samples"].as_u64().unwrap_or(1);
-    let samples: Vec<_> = (0..wanted).filter_map(|i| Sample::read(&output(stage, item), i)).collect();
-    if samples.len() as u64 == wanted
-        && let Some(best) = samples.into_iter().max_by(|a, b| a.aggregate.total_cmp(&b.aggregate))
-    {
-        let expected = stage.run.input["chains"].as_array().map_or(0, Vec::len) + 1;
-        return match std::fs::read_to_string(&best.cif).ok().and_then(|cif| chem::chain_count(&cif).ok()) {
-            Some(chains) if chains == expected => best.done(index),
-            Some(_) => failed("ligand_dropped", "Chai-1 could not read the ligand and folded the target alone"),
-            None => failed("bad_structure", "the structure that Chai-1 wrote cannot be read"),
-        };
-    }
-    if log::lines(log).any(|line| line.contains("out of memory")) {
-        return failed("out_of_memory", "the complex does not fit into the GPU's memory");
-    }
-    match log::lines(log).find(|line| line.contains("UnsupportedInputError")) {
-        Some(reason) => failed("model_refused", &format!("Chai-1 refused it: {reason}")),
-        None => Reading::Unfinished { index, hint: log::hint(log, stage.folder) },
-    }
-}
-
-/// One of the structures Chai sampled. They are not in the order of their scores.
-struct Sample {
-    aggregate: f64,
-    scores: Scores,
-    simulated: bool,
-    cif: PathBuf,
-    npz: PathBuf,
-}
-
-impl Sample {
-    fn read(folder: &Path, i: u64) -> Option<Self> {
-        let (cif, npz) =
-            (folder.join(format!("pred.model_idx_{i}.cif")), folder.join(format!("scores.model_idx_{i}.npz")));
-        if !has_content(&cif) {
-            return None;
-        }
-        let mut archive = Npz::open(&npz)?;
-        let aggregate = *archive.numbers("aggregate_score")?.first()?;
-        let mut scores = Scores::default();
-        scores.set("aggregate_score", Some(aggregate));
-        scores.set("confidence", Some(aggregate));
-        for (name, array) in [("ptm_score", "ptm"), ("iptm_score", "iptm")] {
-            scores.set(name, archive.numbers(array).and_then(|values| values.first().copied()));
-        }
-        for (chain, ptm) in archive.numbers("per_chain_ptm").into_iter().flatten().enumerate() {
-            scores.set(&format!("chain_ptm_{chain}"), Some(ptm));
-        }
-        let clash = archive.flags("has_inter_chain_clashes").and_then(|values| values.first().copied());
-        scores.set("has_inter_chain_clashes", clash.map(|clash| f64::from(u8::from(clash))));
-        let simulated = archive.has("simulated");
-        Some(Sample { aggregate, scores, simulated, cif, npz })
-    }
-
-    fn done(self, index: u32) -> Reading {
-        let files = vec![("cif", self.cif), ("scores", self.npz)];
-        Reading::Done { index, scores: self.scores, files, simulated: self.simulated }
-    }
 }
 
 /// The chains in canonical form, each with its type; faults are added to `errors`.
@@ -292,100 +218,4 @@ fn inputs_schema() -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{items, run, stage, tools};
-    use std::fs;
-
-    fn accept(inputs: Value) -> Result<Accepted, Vec<FieldError>> {
-        Chai1.accept(&Request { protein_sequence: None, inputs: &inputs, parameters: &Value::Null })
-    }
-
-    fn cif(chains: &[&str]) -> String {
-        let columns = ["group_PDB", "id", "type_symbol", "label_atom_id", "label_comp_id", "label_asym_id"];
-        let more = ["label_seq_id", "auth_asym_id", "auth_seq_id", "Cartn_x", "Cartn_y", "Cartn_z"];
-        let header: String = columns.iter().chain(&more).map(|column| format!("_atom_site.{column}\n")).collect();
-        let atom = |(i, chain): (usize, &&str)| format!("ATOM {i} C CA ALA {chain} 1 {chain} 1 1.0 2.0 3.0\n");
-        let atoms: String = chains.iter().enumerate().map(atom).collect();
-        format!("data_x\n#\nloop_\n{header}{atoms}#\n")
-    }
-
-    /// Reads a folder with one sample whose structure has these chains.
-    fn read(chains: Option<&[&str]>, log: &str, ended: Option<bool>) -> Reading {
-        let folder = tempfile::tempdir().unwrap();
-        let request = json!({"num_diffn_samples": 1});
-        let accepted = Chai1
-            .accept(&Request { protein_sequence: Some("GSHMEAVKLL"), inputs: &Value::Null, parameters: &request })
-            .unwrap();
-        let run = run("chai1", accepted.input, accepted.parameters);
-        let (items, tools) = (items(&["CCO"]), tools());
-        if let Some(chains) = chains {
-            let out = folder.path().join("i0000001_out");
-            fs::create_dir(&out).unwrap();
-            fs::write(out.join("pred.model_idx_0.cif"), cif(chains)).unwrap();
-            let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chai1/scores.npz");
-            fs::copy(fixture, out.join("scores.model_idx_0.npz")).unwrap();
-        }
-        Chai1.read(&stage(folder.path(), &run, &items, &tools), log, ended).remove(0)
-    }
-
-    #[test]
-    fn chais_own_scores_are_read() {
-        let Reading::Done { scores, files, simulated, .. } = read(Some(&["A", "B"]), "", Some(true)) else {
-            panic!("it is done")
-        };
-        let (ptm, iptm) = (scores.get("ptm_score").unwrap(), scores.get("iptm_score").unwrap());
-        let clash = scores.get("has_inter_chain_clashes").unwrap();
-        let aggregate = 0.2 * ptm + 0.8 * iptm - 100.0 * clash;
-        assert!((scores.get("aggregate_score").unwrap() - aggregate).abs() < 1e-4);
-        assert!(scores.get("chain_ptm_1").is_some() && scores.get("affinity_prob").is_none());
-        assert_eq!(files.iter().map(|file| file.0).collect::<Vec<_>>(), ["cif", "scores"]);
-        assert!(!simulated);
-    }
-
-    #[test]
-    fn a_ligand_that_chai_left_out_is_a_failure_and_not_a_result() {
-        let Reading::Failed { error, .. } = read(Some(&["A"]), "", Some(true)) else { panic!("it failed") };
-        assert_eq!(error.code, "ligand_dropped");
-    }
-
-    #[test]
-    fn what_chai_says_decides_where_it_left_nothing() {
-        let code = |log: &str| match read(None, log, Some(false)) {
-            Reading::Failed { error, .. } => error.code,
-            Reading::Unfinished { hint, .. } => format!("again: {}", hint.unwrap().message),
-            Reading::Done { .. } => panic!("there is nothing"),
-        };
-        assert_eq!(code("torch.OutOfMemoryError: CUDA out of memory.\n"), "out_of_memory");
-        assert_eq!(code("UnsupportedInputError: Too many tokens in input: 2050 > 2048.\n"), "model_refused");
-        assert_eq!(code("RuntimeError: device-side assert\n"), "again: RuntimeError: device-side assert");
-        assert!(matches!(read(Some(&["A", "B"]), "", None), Reading::Unfinished { hint: None, .. }));
-    }
-
-    #[test]
-    fn several_chains_are_folded_with_the_ligand() {
-        let accepted =
-            accept(json!({"chains": [{"sequence": "gshmeavkll"}, {"type": "dna", "sequence": "acgt"}]})).unwrap();
-        assert_eq!(accepted.target_residues, 14);
-        let run = run("chai1", accepted.input, accepted.parameters);
-        let folder = tempfile::tempdir().unwrap();
-        let (items, tools) = (items(&["CCO"]), tools());
-        let steps = Chai1.stage(&stage(folder.path(), &run, &items, &tools)).unwrap();
-        let fasta = fs::read_to_string(folder.path().join("i0000001.fasta")).unwrap();
-        assert_eq!(fasta, ">protein|name=chain0\nGSHMEAVKLL\n>dna|name=chain1\nACGT\n>ligand|name=ligand\nCCO\n");
-        assert!(steps[0].program.contains(&"--low-memory".to_owned()));
-        assert_eq!(steps.len(), 1);
-    }
-
-    #[test]
-    fn a_chain_that_cannot_be_folded_is_refused_by_its_place() {
-        let chains = json!({"chains": [{"sequence": "GSHMEAVKLL"}, {"type": "rna", "sequence": "ACGT"}, {"type": "sugar",
-            "sequence": "X"}, {"kind": "protein"}]});
-        let pointers: Vec<_> = accept(chains).unwrap_err().into_iter().map(|error| error.pointer).collect();
-        let expected = ["/inputs/chains/1/sequence", "/inputs/chains/2/type", "/inputs/chains/3/kind"];
-        assert_eq!(pointers[..3], expected);
-        assert_eq!(accept(json!({"chains": []})).unwrap_err()[0].pointer, "/inputs/chains");
-        let long = json!({"chains": [{"sequence": "A".repeat(1000)}, {"sequence": "A".repeat(1000)}]});
-        assert_eq!(accept(long).unwrap_err()[0].pointer, "/inputs/chains");
-    }
-}
+mod tests;

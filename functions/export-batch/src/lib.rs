@@ -1,0 +1,56 @@
+//! `GET /api/v1/batches/{batch_id}/export`: a redirect to a file of the whole batch. Tables and `batch_results.json` are
+//! there once a batch has ended; the other formats are made from its rows on first request.
+
+mod archive;
+mod files;
+mod pipe;
+mod records;
+mod table;
+
+use axum::{extract::State, response::Redirect};
+use domain::JobId;
+use files::Format;
+use platform::{Blobs, Docs};
+use serde::Deserialize;
+use service::{
+    Caller, Function, Path, Query, Refusals, Result, World,
+    runs::{self, exports},
+};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub const FUNCTION: Function = Function::http("export-batch", router);
+
+fn router() -> OpenApiRouter<World> {
+    OpenApiRouter::new().routes(routes!(export_batch))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ExportQuery {
+    #[param(inline)]
+    format: Format,
+}
+
+/// A file of a batch that has ended; the rejected rows of any batch. Of a cancelled batch it holds what there is, and
+/// its name begins with `partial-`.
+#[utoipa::path(get, path = "/api/v1/batches/{batch_id}/export", tag = "batches",
+    params(("batch_id" = String, Path), ExportQuery),
+    responses((status = 303, description = "The file is at `Location`, for fifteen minutes",
+        headers(("Location" = String, description = "Signed link"))), Refusals))]
+async fn export_batch(
+    caller: Caller,
+    State(docs): State<Docs>,
+    State(blobs): State<Blobs>,
+    Path(id): Path<JobId>,
+    Query(asked): Query<ExportQuery>,
+) -> Result<Redirect> {
+    let run = runs::find_batch(&docs, &caller, &id).await?.value;
+    let name = format!("{id}_{}", asked.format.file(&run));
+    let file = files::ready(&docs, &blobs, &run, asked.format).await?;
+    Ok(exports::redirect(&blobs, &file, &name).await?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,19 @@ use service::{
     runs::{exports, results},
 };
 use std::sync::Arc;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// When to ask again for a batch that has not ended, in seconds.
 const AGAIN: u64 = 30;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExportQuery {
+    #[param(inline)]
+    pub format: Format,
+}
 
 /// What a batch can be taken away as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]

@@ -9,28 +9,18 @@ mod table;
 
 use axum::{extract::State, response::Redirect};
 use domain::JobId;
-use files::Format;
+use files::ExportQuery;
 use platform::{Blobs, Docs};
-use serde::Deserialize;
 use service::{
     Caller, Function, Path, Query, Refusals, Result, World,
     runs::{self, exports},
 };
-use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("export-batch", router);
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(export_batch))
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ExportQuery {
-    #[param(inline)]
-    format: Format,
 }
 
 /// A file of a batch that has ended; the rejected rows of any batch. Of a cancelled batch it holds what there is, and

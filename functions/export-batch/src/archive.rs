@@ -4,14 +4,16 @@
 use crate::pipe;
 use async_zip::{Compression, ZipDateTime, ZipEntryBuilder, tokio::write::ZipFileWriter};
 use domain::{JobRef, ResultRow, Run, Timestamp};
-use futures::{AsyncWriteExt, StreamExt};
+use futures::{AsyncWriteExt, StreamExt, TryStreamExt, stream};
 use platform::{BlobPath, Blobs, Result, blobs::Chunks};
 use service::places;
-use std::io;
+use std::{io, pin::pin};
 use tokio::io::DuplexStream;
 
 /// Up to this size, in bytes, a file is compressed in memory: its sizes stand before it, as every unzipper likes best.
 const WHOLE: u64 = 8 * 1024 * 1024;
+/// Files that are fetched before their turn, so that the archive does not wait for each.
+const AHEAD: usize = 8;
 /// The longest part of a name that is the ligand's, in characters.
 const NAME: usize = 60;
 
@@ -55,6 +57,11 @@ pub fn chunks(blobs: Blobs, written_at: Option<Timestamp>, parts: Vec<Part>) -> 
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+enum Content {
+    Whole(Vec<u8>),
+    Stream(Chunks),
+}
+
 async fn write(
     blobs: &Blobs,
     written_at: Option<Timestamp>,
@@ -63,19 +70,29 @@ async fn write(
 ) -> Result<(), Failure> {
     let date = written_at.map(|time| ZipDateTime::from_chrono(&time.as_datetime())).unwrap_or_default();
     let mut zip = ZipFileWriter::with_tokio(sink);
-    for (name, path) in parts {
+    let open = async |(name, path): Part| Ok::<_, Failure>((name, open(blobs, &path).await?));
+    let mut opened = pin!(stream::iter(parts).map(open).buffered(AHEAD));
+    while let Some((name, content)) = opened.try_next().await? {
         let entry = ZipEntryBuilder::new(name.into(), Compression::Deflate).last_modification_date(date);
-        let (meta, mut chunks) = blobs.read(&path, None).await?;
-        if meta.size <= WHOLE {
-            zip.write_entry_whole(entry, &blobs.get(&path, WHOLE).await?).await?;
-            continue;
+        match content {
+            Content::Whole(bytes) => zip.write_entry_whole(entry, &bytes).await?,
+            Content::Stream(mut chunks) => {
+                let mut entry = zip.write_entry_stream(entry).await?;
+                while let Some(chunk) = chunks.try_next().await? {
+                    entry.write_all(&chunk).await?;
+                }
+                entry.close().await?;
+            }
         }
-        let mut stream = zip.write_entry_stream(entry).await?;
-        while let Some(chunk) = chunks.next().await {
-            stream.write_all(&chunk?).await?;
-        }
-        stream.close().await?;
     }
     zip.close().await?;
     Ok(())
+}
+
+async fn open(blobs: &Blobs, path: &BlobPath) -> Result<Content, Failure> {
+    let (meta, chunks) = blobs.read(path, None).await?;
+    if meta.size > WHOLE {
+        return Ok(Content::Stream(chunks));
+    }
+    Ok(Content::Whole(chunks.try_collect::<Vec<_>>().await?.concat()))
 }

@@ -2,7 +2,8 @@
 //! never change: they are made once. Those of a cancelled batch hold what there is at the moment, under other names.
 
 use crate::{archive, pipe, records, table};
-use domain::{ResultRow, Run};
+use axum::http::StatusCode;
+use domain::{BatchResults, ResultRow, Run};
 use futures::StreamExt;
 use platform::{BlobPath, Blobs, Docs, PutOptions, blobs::Chunks};
 use serde::Deserialize;
@@ -10,7 +11,6 @@ use service::{
     Problem, Result, places,
     runs::{exports, results},
 };
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// When to ask again for a batch that has not ended, in seconds.
@@ -81,59 +81,60 @@ pub async fn ready(docs: &Docs, blobs: &Blobs, run: &Run, format: Format) -> Res
     if lasting && blobs.head(&path).await?.is_some() {
         return Ok(path);
     }
-    if format == Format::Rejected {
-        exports::write_rejected_csv(blobs, run).await?;
-        return Ok(path);
-    }
-    if !run.status.is_final() {
-        let detail = format!("the batch has not ended; meanwhile read /api/v1/batches/{}/results", run.job_id);
-        return Err(Problem::conflict(detail).retry_after(AGAIN));
-    }
-    let rows = Arc::new(results::all(docs, blobs, run).await?);
+    let rows = async || rows(docs, blobs, run).await;
     let content = match format {
-        Format::Zip => zip(blobs, run, rows).await?,
-        format => content(format, run, rows)?,
+        Format::Csv => whole(exports::results_csv(&rows().await?)?),
+        Format::Json => whole(json(&results::batch_results(run, rows().await?))?),
+        Format::Parquet => {
+            let rows = rows().await?;
+            pipe::blocking(move |sink| table::write(&rows, sink))
+        }
+        Format::Sdf => {
+            let rows = rows().await?;
+            pipe::blocking(move |sink| records::write(&rows, sink))
+        }
+        Format::Zip => zip(docs, blobs, run, rows().await?).await?,
+        Format::Rejected => {
+            exports::write_rejected_csv(blobs, run).await?;
+            return Ok(path);
+        }
     };
-    put(blobs, run, format, content).await
-}
-
-/// Writes the object, create-once where it lasts: whoever was faster wrote the same.
-async fn put(blobs: &Blobs, run: &Run, format: Format, content: Chunks) -> Result<BlobPath> {
-    let path = places::result(&run.uid, &run.job_id, &format.file(run))?;
     let options = PutOptions::of_type(format.content_type());
-    let options = if has_all(run) { options.create_once() } else { options };
-    match blobs.put(&path, content, options).await {
+    match blobs.put(&path, content, if lasting { options.create_once() } else { options }).await {
+        // Whoever was faster wrote the same.
         Err(platform::Error::AlreadyExists(_)) => {}
         outcome => drop(outcome?),
     }
     Ok(path)
 }
 
-fn content(format: Format, run: &Run, rows: Arc<Vec<ResultRow>>) -> platform::Result<Chunks> {
-    let whole = |bytes: Vec<u8>| futures::stream::once(async { Ok(bytes.into()) }).boxed();
-    Ok(match format {
-        Format::Parquet => pipe::blocking(move |sink| table::write(&rows, sink)),
-        Format::Sdf => pipe::blocking(move |sink| records::write(&rows, sink)),
-        Format::Json => whole(serde_json::to_vec_pretty(&results::batch_results(run, rows.to_vec()))?),
-        Format::Csv | Format::Rejected | Format::Zip => whole(exports::results_csv(&rows)?),
-    })
+/// The rows of a batch that has ended.
+async fn rows(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<Vec<ResultRow>> {
+    if !run.status.is_final() {
+        let detail = format!("the batch has not ended; meanwhile read /api/v1/batches/{}/results", run.job_id);
+        return Err(Problem::conflict(detail).retry_after(AGAIN));
+    }
+    Ok(results::all(docs, blobs, run).await?)
 }
 
-/// The archive, after the files it holds beside the structures.
-async fn zip(blobs: &Blobs, run: &Run, rows: Arc<Vec<ResultRow>>) -> Result<Chunks> {
+/// The archive, after the tables that go into it.
+async fn zip(docs: &Docs, blobs: &Blobs, run: &Run, rows: Vec<ResultRow>) -> Result<Chunks> {
     let mut parts = vec![];
-    for (format, folder) in [(Format::Csv, ""), (Format::Json, "summary/")] {
-        let path = places::result(&run.uid, &run.job_id, &format.file(run))?;
-        if !has_all(run) || blobs.head(&path).await?.is_none() {
-            put(blobs, run, format, content(format, run, rows.clone())?).await?;
+    for (format, folder) in [(Format::Csv, ""), (Format::Json, "summary/"), (Format::Rejected, "")] {
+        match Box::pin(ready(docs, blobs, run, format)).await {
+            // A batch whose library could not be read has no list of rejected rows.
+            Err(problem) if format == Format::Rejected && problem.status() == StatusCode::NOT_FOUND => {}
+            made => parts.push((format!("{folder}{}", format.file(run)), made?)),
         }
-        parts.push((format!("{folder}{}", format.file(run)), path));
     }
-    let rejected = places::result(&run.uid, &run.job_id, &Format::Rejected.file(run))?;
-    if blobs.head(&rejected).await?.is_none() {
-        exports::write_rejected_csv(blobs, run).await?;
-    }
-    parts.push((Format::Rejected.file(run), rejected));
     parts.extend(archive::structures(run, &rows)?);
     Ok(archive::chunks(blobs.clone(), run.completed_at, parts))
+}
+
+fn whole(bytes: Vec<u8>) -> Chunks {
+    futures::stream::once(async { Ok(bytes.into()) }).boxed()
+}
+
+fn json(results: &BatchResults) -> platform::Result<Vec<u8>> {
+    Ok(serde_json::to_vec_pretty(results)?)
 }

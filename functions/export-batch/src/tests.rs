@@ -106,7 +106,7 @@ async fn the_zip_holds_tables_and_every_structure_under_names_that_stay_inside()
     let expected = [
         "rejected.csv",
         "results.csv",
-        "structures/0001____________etc_passwd.cif",
+        "structures/0001________etc_passwd.cif",
         "structures/0002_aspirin.cif",
         "structures/item_0004_unnamed.cif",
         "summary/batch_results.json",
@@ -174,6 +174,17 @@ async fn a_cancelled_batch_gives_what_there_is_under_another_name() {
         "{names:?}"
     );
     assert_eq!(bench.world.blobs.head(&bench.result("results.csv")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_batch_whose_library_was_never_read_gives_empty_files() {
+    let bench = Bench::without_items().await;
+    assert_eq!(records(&bench.export("csv").await.bytes), 0);
+    assert!(bench.export("sdf").await.bytes.is_empty());
+    let parquet = SerializedFileReader::new(bench.export("parquet").await.bytes).unwrap();
+    assert_eq!(parquet.metadata().file_metadata().num_rows(), 0);
+    assert_eq!(ZipArchive::new(Cursor::new(bench.export("zip").await.bytes)).unwrap().len(), 2);
+    assert_eq!(bench.ask("u1", "?format=rejected").await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -91,6 +91,9 @@ pub struct Run {
     pub source: Source,
     /// The model's inputs but the ligands, in canonical form.
     pub input: Value,
+    /// The ligand of a single prediction as it was asked for, to show it; a batch's are in its library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ligand_smiles: Option<String>,
     /// Names of the input objects that the worker stages beside them (`msa.a3m`, `target.pdb` …).
     pub input_files: Vec<String>,
     pub parameters: Value,

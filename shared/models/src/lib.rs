@@ -22,6 +22,7 @@ pub use request::{Accepted, FieldError, Request};
 pub use stage::{Accelerator, Reading, Stage, Step, Tools};
 
 use domain::{CostProfile, Ranking};
+use serde_json::Value;
 use std::io;
 
 /// What the rest of the house asks of a model.
@@ -42,7 +43,8 @@ pub trait Model: Send + Sync {
     /// Seconds to load, and for one item, before anything was measured.
     fn profile(&self, target_residues: u32, heavy_atoms: u32) -> CostProfile;
 
-    fn ranking(&self) -> Ranking;
+    /// In which order hits are shown, given the canonical parameters.
+    fn ranking(&self, parameters: &Value) -> Ranking;
 
     /// A score between 0 and 1 worth a histogram.
     fn histogram_of(&self) -> Option<&'static str>;
@@ -71,14 +73,13 @@ pub fn find(name: &str) -> Option<&'static dyn Model> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     #[test]
     fn every_model_is_found_by_the_name_on_its_card() {
         for model in all() {
             let card = model.card();
             assert_eq!(find(card.name).map(Model::version), Some(card.version));
-            assert!(card.scores.iter().any(|score| score.name == model.ranking().score), "{}", card.name);
+            assert!(card.scores.iter().any(|score| score.name == model.ranking(&Value::Null).score), "{}", card.name);
             assert!(card.inputs["additionalProperties"] == Value::Bool(false), "{}", card.name);
         }
         assert!(find("alphafold").is_none());

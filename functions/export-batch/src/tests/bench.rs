@@ -48,18 +48,30 @@ pub fn now() -> Timestamp {
 }
 
 impl Bench {
-    /// Four items in two shards, all ended: hits 1 and 3, the failed 2, and 4, which has a structure and no scores.
-    pub async fn new(status: Status) -> Self {
-        let store = Store::scratch(Clock::manual(now().as_datetime())).unwrap();
-        let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
+    /// Two users and their keys.
+    async fn empty(run: Run) -> Self {
         let clock = Clock::manual(now().as_datetime());
+        let store = Store::scratch(clock.clone()).unwrap();
+        let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
         let world = World::embedded(&store, clock, Ids::seeded(1), verifier, Settings::default());
         for user in ["u1", "u2"] {
             let uid = Uid::try_from(user.to_owned()).unwrap();
             let key = ApiKey { uid, name: "test".into(), created_at: now(), revoked: false };
             world.docs.create(&ApiKey::path(user), &key).await.unwrap();
         }
-        let bench = Bench { world, run: run(status), _store: store };
+        Bench { world, run, _store: store }
+    }
+
+    /// A batch that failed before it had an item.
+    pub async fn without_items() -> Self {
+        let bench = Bench::empty(Run { items: 0, rejected: 0, plan: None, ..run(Status::Failed) }).await;
+        bench.world.docs.create(&places::job(&bench.run.uid, &bench.run.job_id), &bench.run).await.unwrap();
+        bench
+    }
+
+    /// Four items in two shards, all ended: hits 1 and 3, the failed 2, and 4, which has a structure and no scores.
+    pub async fn new(status: Status) -> Self {
+        let bench = Bench::empty(run(status)).await;
         bench.write_rejected().await;
         let completed = |index, scores: &[(&str, f64)]| bench.completed(index, scores);
         let hit = completed(1, &[("affinity_prob", 0.25), ("affinity", -1.5), ("confidence", 0.8), ("docking", -7.25)]);
@@ -201,6 +213,7 @@ fn run(status: Status) -> Run {
         completed_at: status.is_final().then(now),
         source: Source::Api,
         input: json!({}),
+        ligand_smiles: None,
         input_files: vec![],
         parameters: json!({}),
         target_residues: 100,

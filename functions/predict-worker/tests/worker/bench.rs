@@ -50,6 +50,18 @@ impl Bench {
         Self::new("boltz2", json!({"protein_sequence": SEQUENCE}), Value::Null, count).await
     }
 
+    /// The same run with these ligands instead.
+    pub async fn of_ligands(smiles: &[&str], parameters: Value) -> Self {
+        let count = smiles.len() as u32;
+        let bench = Self::new("boltz2", json!({"protein_sequence": SEQUENCE}), parameters, count).await;
+        let (uid, job_id) = (&bench.task.uid, &bench.task.job_id);
+        let with = |(n, smiles): (u32, &&str)| Item { smiles: Some((*smiles).to_owned()), ..item(n, true) };
+        let input = ShardInput { shard: 0, items: (1..).zip(smiles).map(with).collect() };
+        let path = places::shard_input(uid, job_id, 0).unwrap();
+        bench.store.blobs().put_json(&path, &input, PutOptions::default()).await.unwrap();
+        bench
+    }
+
     async fn submit(&self, model: &str, inputs: &Value, parameters: &Value, count: u32) {
         let (uid, job_id) = (&self.task.uid, &self.task.job_id);
         let request = Request { protein_sequence: None, inputs, parameters };
@@ -206,7 +218,7 @@ fn item(n: u32, ligand: bool) -> Item {
 }
 
 fn run_document(model: &str, input: Value, files: Value, parameters: Value, count: u32) -> Value {
-    let ranking = models::find(model).unwrap().ranking();
+    let ranking = models::find(model).unwrap().ranking(&parameters);
     json!({
         "job_id": format!("batch_{}", "0".repeat(24)), "uid": "u1", "job_type": "batch_parent", "status": "running",
         "model": model, "model_version": "1", "created_at": now(), "source": "api", "input": input,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bench;
+mod real;
 
 use bench::{Bench, SEQUENCE, story};
 use predict_worker::{Ended, Error, work};

@@ -92,7 +92,7 @@ impl Model for Boltz2 {
                 Limit { name: "ligand_heavy_atoms", most: 128, reason: "the affinity module takes no more" },
             ],
             scores: SCORES.to_vec(),
-            ranking: self.ranking(),
+            ranking: self.ranking(&Value::Null),
             notes: NOTES.to_vec(),
         }
     }
@@ -138,8 +138,10 @@ impl Model for Boltz2 {
         CostProfile { load_seconds: 90.0, item_seconds: 10.0 + 20.0 * (tokens / 330.0).powi(2) }
     }
 
-    fn ranking(&self) -> Ranking {
-        Ranking { score: "affinity_prob".to_owned(), direction: SortDirection::Descending }
+    /// Hits by the probability to bind; where no affinity is asked for, structures by their confidence.
+    fn ranking(&self, parameters: &Value) -> Ranking {
+        let score = if parameters["affinity"] == Value::Bool(false) { "confidence" } else { "affinity_prob" };
+        Ranking { score: score.to_owned(), direction: SortDirection::Descending }
     }
 
     fn histogram_of(&self) -> Option<&'static str> {

@@ -64,7 +64,7 @@ impl Model for Chai1 {
                 Limit { name: "chains", most: MOST_CHAINS as u32, reason: "so that every chain has a short name" },
             ],
             scores: SCORES.to_vec(),
-            ranking: self.ranking(),
+            ranking: self.ranking(&Value::Null),
             notes: NOTES.to_vec(),
         }
     }
@@ -103,7 +103,7 @@ impl Model for Chai1 {
         CostProfile { load_seconds: 20.0, item_seconds: 80.0 + 40.0 * (tokens / 330.0).powi(2) }
     }
 
-    fn ranking(&self) -> Ranking {
+    fn ranking(&self, _parameters: &Value) -> Ranking {
         Ranking { score: "aggregate_score".to_owned(), direction: SortDirection::Descending }
     }
 

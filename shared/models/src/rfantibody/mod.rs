@@ -89,7 +89,7 @@ impl Model for RfAntibody {
                 Limit { name: "designs", most: MOST_DESIGNS as u32, reason: "of one run" },
             ],
             scores: SCORES.to_vec(),
-            ranking: self.ranking(),
+            ranking: self.ranking(&Value::Null),
             notes: NOTES.to_vec(),
         }
     }
@@ -136,7 +136,7 @@ impl Model for RfAntibody {
         CostProfile { load_seconds: 120.0, item_seconds: 30.0 + 120.0 * (residues / 500.0).powi(2) }
     }
 
-    fn ranking(&self) -> Ranking {
+    fn ranking(&self, _parameters: &Value) -> Ranking {
         Ranking { score: "interaction_pae".to_owned(), direction: SortDirection::Ascending }
     }
 

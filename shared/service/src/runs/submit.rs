@@ -145,7 +145,10 @@ pub async fn submit(
     if judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0) {
         return Err(judged.refusal(ligands.pointer()));
     }
-    let run = build(&submission, job_id, &judged, ports);
+    let mut run = build(&submission, job_id, &judged, ports);
+    if let Ligands::One(row) = &ligands {
+        run.ligand_smiles = Some(row.smiles.clone());
+    }
     within_budget(&run)?;
     write_inputs(ports, &submission, &run.job_id, &ligands).await?;
     let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
@@ -268,6 +271,7 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         completed_at: None,
         source: submission.source.clone(),
         input: accepted.input.clone(),
+        ligand_smiles: None,
         input_files: accepted.files.iter().map(|(name, _)| name.clone()).collect(),
         parameters: accepted.parameters.clone(),
         target_residues: accepted.target_residues,
@@ -277,7 +281,7 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         strategy: submission.strategy,
         max_concurrent: submission.max_concurrent,
         max_cost_usd: submission.max_cost_usd,
-        ranking: model.ranking(),
+        ranking: model.ranking(&accepted.parameters),
         plan: None,
         dispatchable: false,
         progress: Progress::new(judged.accepted, 0, 0, 0),

@@ -133,11 +133,20 @@ pub fn job(run: &Run, results: Option<ResultRow>) -> JobView {
         progress: run.progress,
         results: results.map(shown),
         error: run.error.clone(),
-        input: run.input.clone(),
+        input: input(run, run.ligand_smiles.as_deref()),
         parameters: run.parameters.clone(),
         cost: run.cost,
         simulated: run.simulated,
     }
+}
+
+/// The model's inputs with the ligand among them.
+fn input(run: &Run, smiles: Option<&str>) -> Value {
+    let mut input = run.input.clone();
+    if let (Some(object), Some(smiles)) = (input.as_object_mut(), smiles) {
+        object.insert("ligand_smiles".into(), json!(smiles));
+    }
+    input
 }
 
 /// One item of a batch as a job.
@@ -151,10 +160,6 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
     };
     let done = u32::from(status == Status::Completed);
     let failed = u32::from(status == Status::Failed);
-    let mut input = run.input.clone();
-    if let (Some(object), Some(smiles)) = (input.as_object_mut(), &item.smiles) {
-        object.insert("ligand_smiles".into(), json!(smiles));
-    }
     let error = results.as_ref().and_then(|row| row.error.clone());
     let job_id = run.job_id.child(id.index);
     JobView {
@@ -169,7 +174,7 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
         error: error.map(|error| RunError { code: error.code, message: error.message }),
         simulated: results.as_ref().map(|row| row.simulated),
         results: results.map(shown),
-        input,
+        input: input(run, item.smiles.as_deref()),
         cost: Cost::default(),
         ..job(run, None)
     }

@@ -54,9 +54,11 @@ pub type Environment = BTreeMap<String, String>;
 #[derive(Clone, Copy)]
 pub enum Work {
     Service(fn() -> OpenApiRouter<World>),
-    /// Gets the environment and a future that ends when the task is told to stop.
-    Job(fn(World, Environment, Shutdown) -> Pin<Box<dyn Future<Output = ExitCode> + Send>>),
+    Job(Job),
 }
+
+/// Work that ends by itself. Gets the environment and a future that ends when the task is told to stop.
+pub type Job = fn(World, Environment, Shutdown) -> Pin<Box<dyn Future<Output = ExitCode> + Send>>;
 
 /// Ends when the process is told to stop.
 pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -11,6 +11,8 @@ pub mod places;
 mod problem;
 pub mod runs;
 pub mod start;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tokens;
 mod world;
 

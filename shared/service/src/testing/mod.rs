@@ -1,0 +1,220 @@
+//! What the tests of functions share, behind the feature `testing`: a scratch world whose clock stands still, users
+//! whose API keys are their names, the requests that clients and Google make, and runs as the functions before the one
+//! under test leave them. Nothing here is part of a service.
+
+#![allow(clippy::unwrap_used, reason = "the tests' own tools")]
+
+mod runs;
+
+use crate::{
+    Caller, Function, Settings, World,
+    caller::{API_KEY, ApiKey},
+    events, serve,
+    tokens::Verifier,
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Method, Request, StatusCode, header},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Timestamp, Uid};
+use jsonwebtoken::jwk::JwkSet;
+use platform::{
+    BlobPath, Clock, DocPath, Ids, PutOptions,
+    docs::Body as Document,
+    embedded::{Event, Store},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+use tower::ServiceExt;
+
+pub use runs::{SEQUENCE, completed, smiles};
+
+/// A world of its own: one pool of three GPUs, of which none is reserved, and the users `u1` and `u2`.
+pub struct Bench {
+    pub world: World,
+    pub store: Store,
+}
+
+/// What a client is answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// The body; null where it is empty.
+    pub body: Value,
+}
+
+/// When the clock of a bench stands still.
+pub fn start() -> Timestamp {
+    DateTime::<Utc>::from_timestamp_secs(1_700_000_000).unwrap().into()
+}
+
+/// A user as their requests name them.
+pub fn user(name: &str) -> Uid {
+    Uid::try_from(name.to_owned()).unwrap()
+}
+
+/// The routes of a function as they are served.
+pub fn router(function: Function, world: &World) -> Router {
+    serve(function.routes().unwrap(), world.clone())
+}
+
+/// How a function answers an event.
+pub async fn post_event(router: Router, request: Request<Body>) -> StatusCode {
+    router.oneshot(request).await.unwrap().status()
+}
+
+/// The push of a message whose data is this JSON.
+pub fn push(data: &Value) -> Request<Body> {
+    let data = BASE64_STANDARD.encode(data.to_string());
+    events::encode_push("m1", &data, &BTreeMap::new(), 1, start().as_datetime())
+}
+
+/// The push that wakes the dispatcher.
+pub fn waking() -> Request<Body> {
+    push(&json!({}))
+}
+
+/// What Cloud Scheduler sends.
+pub fn tick() -> Request<Body> {
+    Request::post("/").body(Body::empty()).unwrap()
+}
+
+/// The push of the audit log's entry for an ended execution.
+pub fn execution_ended(execution: &str, message: &str) -> Request<Body> {
+    push(&json!({
+        "severity": if message.is_empty() { "INFO" } else { "ERROR" },
+        "resource": {"type": "cloud_run_job", "labels": {"job_name": "predict-worker"}},
+        "labels": {"run.googleapis.com/execution_name": execution},
+        "protoPayload": {
+            "methodName": "/Jobs.RunJob",
+            "resourceName": format!("namespaces/local/executions/{execution}"),
+            "status": {"message": message},
+        },
+    }))
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let clock = Clock::manual(start().as_datetime());
+        let store = Store::scratch(clock.clone()).unwrap();
+        let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
+        let settings = Settings { gpu_reserve: 0, ..Settings::default() };
+        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, settings);
+        for name in ["u1", "u2"] {
+            let key = ApiKey { uid: user(name), name: "test".into(), created_at: start(), revoked: false };
+            world.docs.create(&ApiKey::path(name), &key).await.unwrap();
+        }
+        Bench { world, store }
+    }
+
+    /// The same with other settings.
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut bench = Bench::new().await;
+        bench.set(change);
+        bench
+    }
+
+    /// Changes the operator's settings.
+    pub fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = (*self.world.settings).clone();
+        change(&mut settings);
+        self.world.settings = Arc::new(settings);
+    }
+
+    pub fn caller(&self, name: &str) -> Caller {
+        Caller { uid: user(name) }
+    }
+
+    /// Lets so many seconds pass.
+    pub fn wait(&self, seconds: u64) {
+        self.world.clock.advance(TimeDelta::seconds(seconds as i64));
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now().into()
+    }
+
+    /// A client's request without a body.
+    pub async fn ask(&self, function: Function, method: Method, user: &str, path: &str) -> Reply {
+        let request = Request::builder().method(method).uri(path).header(API_KEY, user);
+        self.reply(function, request.body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn get(&self, function: Function, user: &str, path: &str) -> Reply {
+        self.ask(function, Method::GET, user, path).await
+    }
+
+    /// A client's JSON, with an `Idempotency-Key` where one is given.
+    pub async fn post(&self, function: Function, user: &str, path: &str, key: Option<&str>, body: &Value) -> Reply {
+        let mut request = Request::post(path).header(API_KEY, user).header(header::CONTENT_TYPE, "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        self.reply(function, request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    async fn reply(&self, function: Function, request: Request<Body>) -> Reply {
+        let response = router(function, &self.world).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// How the function answers an event of this bench.
+    pub async fn tell(&self, function: Function, event: Request<Body>) -> StatusCode {
+        post_event(router(function, &self.world), event).await
+    }
+
+    /// The event that the document was written as it stands.
+    pub async fn document_event(&self, path: &DocPath) -> Request<Body> {
+        let body = self.world.docs.get::<Document>(path).await.unwrap().value;
+        events::encode_document_event("e1", path, None, Some(&body), self.world.clock.now())
+    }
+
+    /// The event that the object was written as it stands.
+    pub async fn object_event(&self, path: &BlobPath) -> Request<Body> {
+        let meta = self.world.blobs.head(path).await.unwrap().unwrap();
+        events::encode_object_event("e1", &meta, &self.world.settings.bucket_prefix)
+    }
+
+    /// Writes a text into a bucket.
+    pub async fn put(&self, bucket: &str, name: &str, text: &str) -> BlobPath {
+        let path = BlobPath::new(bucket, name).unwrap();
+        self.world.blobs.put_bytes(&path, text.to_owned(), PutOptions::default()).await.unwrap();
+        path
+    }
+
+    /// How many messages were published to the topic since it was last asked what happened.
+    pub async fn published(&self, topic: &str) -> usize {
+        let is_it = |event: &&Event| matches!(event, Event::Message { topic: to, .. } if to == topic);
+        self.happened().await.iter().filter(is_it).count()
+    }
+
+    /// Everything written or published since it was last asked.
+    pub async fn happened(&self) -> Vec<Event> {
+        self.store.route(|_| vec!["test".to_owned()]).await.unwrap();
+        let told = self.store.due(DateTime::<Utc>::MAX_UTC, vec![], usize::MAX).await.unwrap();
+        for delivery in &told {
+            self.store.acknowledge(delivery.id).await.unwrap();
+        }
+        told.into_iter().map(|delivery| delivery.change.event).collect()
+    }
+}
+
+impl Reply {
+    /// Where a problem says that the request is wrong.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+    }
+
+    /// A text of the body.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+}

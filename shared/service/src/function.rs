@@ -1,7 +1,7 @@
 //! What a function is: a name, a trigger, and a router (or, for the GPU job, a piece of work). And what every one of
 //! them is wrapped in: problems as the only errors, bounded bodies, CORS for browsers, a health check.
 
-use crate::{World, problem};
+use crate::{Problem, World, problem};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -96,6 +96,7 @@ pub fn serve(routes: Router<World>, world: World) -> Router {
     let cors = cors(&world.settings.cors_origins);
     routes
         .route("/healthz", get(|| async { "ok" }))
+        .fallback(|| async { Problem::of_status(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
         .layer(middleware::from_fn(problem::render))

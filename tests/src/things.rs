@@ -1,0 +1,35 @@
+//! Everything that is stored: which documents and objects there are, and in which state.
+
+use crate::Hub;
+use platform::Query;
+use serde_json::Value;
+use service::places;
+use std::collections::BTreeMap;
+
+/// Documents and objects by name, each with what tells one state of it from the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Things(pub BTreeMap<String, String>);
+
+impl Things {
+    /// What is there now.
+    pub async fn of(hub: &Hub) -> Self {
+        let world = &hub.cloud.world;
+        let mut things = BTreeMap::new();
+        for group in ["jobs", "shards", "pools", "idempotency", "api_keys"] {
+            for document in world.docs.query::<Value>(&Query::group(group)).await.unwrap() {
+                things.insert(document.path.to_string(), document.version.0);
+            }
+        }
+        for bucket in [places::UPLOADS, places::ARTIFACTS, places::REPORTS] {
+            for object in world.blobs.list(bucket, "", None, 10_000).await.unwrap() {
+                things.insert(object.path.to_string(), object.generation.to_string());
+            }
+        }
+        Things(things)
+    }
+
+    /// The names that hold this text.
+    pub fn naming(&self, text: &str) -> Vec<&str> {
+        self.0.keys().map(String::as_str).filter(|name| name.contains(text)).collect()
+    }
+}

@@ -38,3 +38,6 @@ async fn aggregate_run(State(world): State<World>, change: DocumentChange) -> Re
     tracing::info!(job.id = %run.job_id, completed = summary.completed_jobs, failed = summary.failed_jobs, "run ended");
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;

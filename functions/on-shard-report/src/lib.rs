@@ -30,3 +30,6 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
     }
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ async fn create(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

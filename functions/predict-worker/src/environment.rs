@@ -89,6 +89,8 @@ impl<'a> Reader<'a> {
 
     fn config(&mut self) -> Config {
         let limit = self.seconds("TASK_SECONDS", 3600.0);
+        let weights = self.get("WEIGHTS_DIR").map(PathBuf::from);
+        let fetched = weights.as_ref().map(|folder| folder.join("boltz2").display().to_string());
         Config {
             tools: Tools {
                 boltz: self.words("BOLTZ_COMMAND", "boltz"),
@@ -97,9 +99,10 @@ impl<'a> Reader<'a> {
                 proteinmpnn: self.words("PROTEINMPNN_COMMAND", "proteinmpnn"),
                 rf2: self.words("RF2_COMMAND", "rf2"),
                 accelerator: self.accelerator(),
-                boltz_cache: self.get("BOLTZ_CACHE").map(str::to_owned),
+                boltz_cache: self.get("BOLTZ_CACHE").map(str::to_owned).or(fetched),
                 boltz_extra: self.words("BOLTZ_EXTRA_ARGS", ""),
             },
+            weights,
             scratch: self.get("SCRATCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             deadline: limit.saturating_sub(RESERVE).max(limit / 2),
             checkpoint: self.seconds("CHECKPOINT_SECONDS", 30.0),

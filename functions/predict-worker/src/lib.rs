@@ -9,6 +9,7 @@ mod process;
 mod retry;
 mod rounds;
 mod session;
+mod weights;
 
 pub use environment::{ConfigError, read};
 
@@ -46,6 +47,8 @@ pub struct Task {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub tools: Tools,
+    /// Where the weights bucket's content is kept; without it, the tools find their weights by themselves.
+    pub weights: Option<PathBuf>,
     /// Folder for temporary files.
     pub scratch: PathBuf,
     /// After so long the task ends by itself, before Cloud Run ends it.
@@ -88,6 +91,8 @@ pub enum Error {
     },
     #[error("the tool of the model cannot work here: {0}")]
     Unusable(String),
+    #[error("the weights cannot be used: {0}")]
+    Weights(String),
     #[error("cannot use the scratch folder")]
     Scratch(#[from] io::Error),
 }

@@ -8,6 +8,7 @@ use crate::{
     process::{Log, Process},
     retry::patiently,
     rounds::{Batch, Rounds},
+    weights,
 };
 use domain::{Item, ItemError, Outcome, OutcomeStatus, Run, Scores, Timestamp};
 use models::{Model, Reading, Stage, UNUSABLE};
@@ -74,6 +75,9 @@ impl Session {
     pub async fn run(&mut self, config: &Config) -> Result<Ended, Error> {
         let scratch = tempfile::Builder::new().prefix("shard-").tempdir_in(std::path::absolute(&config.scratch)?)?;
         let files = self.download(scratch.path()).await?;
+        if let Some(folder) = config.weights.as_ref().filter(|_| !self.ledger.is_complete()) {
+            weights::fetch(&self.ports.blobs, self.model.name(), folder).await?;
+        }
         let open: Vec<_> = self.items.iter().filter(|item| !self.ledger.knows(item.index)).cloned().collect();
         let mut rounds = Rounds::new(&open, self.model.group());
         let mut tries = 0;

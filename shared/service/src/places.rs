@@ -11,6 +11,9 @@ pub const ARTIFACTS: &str = "artifacts";
 /// The bucket of shard reports, so that one event means one piece of progress.
 pub const REPORTS: &str = "reports";
 
+/// The bucket of the models' weights, a folder per model.
+pub const WEIGHTS: &str = "weights";
+
 /// The topic that wakes the dispatcher.
 pub const DISPATCH: &str = "dispatch";
 /// The topic of ended executions.

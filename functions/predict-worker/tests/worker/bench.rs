@@ -34,6 +34,7 @@ impl Bench {
         let task = Task { uid, job_id, shard: 0, launch: 1, worker };
         let config = Config {
             tools: tools(""),
+            weights: None,
             scratch: scratch.path().to_owned(),
             deadline: Duration::from_secs(60),
             checkpoint: Duration::from_millis(50),

@@ -1,0 +1,152 @@
+use super::*;
+use axum::{body::Body as HttpBody, http::Request};
+use platform::docs::Body;
+use service::testing::{Bench, post_event, router as served};
+
+async fn created(bench: &Bench, run: &Run) -> Request<HttpBody> {
+    bench.document_event(&places::job(&run.uid, &run.job_id)).await
+}
+
+/// Every shard's document and the indices of its items.
+async fn shards_of(bench: &Bench, run: &Run) -> Vec<(Shard, Vec<u32>)> {
+    let mut found = vec![];
+    for shard in 0..run.plan.as_ref().unwrap().shards {
+        found.push((bench.shard(run, shard).await, bench.items(run, shard).await));
+    }
+    found
+}
+
+async fn planned(bench: &Bench) -> Run {
+    let run = bench.submit("u1", 7).await;
+    let event = created(bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    bench.run(&run).await
+}
+
+async fn count(bench: &Bench, run: &Run) -> u64 {
+    bench.world.docs.count(&platform::Query::collection(places::shards(&run.uid, &run.job_id))).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_ligand_is_in_one_shard_and_the_dispatcher_is_woken() {
+    let bench = Bench::new().await;
+    let run = planned(&bench).await;
+    let shards = shards_of(&bench, &run).await;
+    assert_eq!(shards.iter().map(|(shard, _)| shard.items).collect::<Vec<_>>(), [3, 2, 2]);
+    let items: Vec<_> = shards.into_iter().flat_map(|(_, items)| items).collect();
+    assert_eq!(items, [1, 2, 3, 4, 5, 6, 7]);
+    assert!(run.dispatchable && run.plan.unwrap().ready && run.status == Status::Queued);
+    assert_eq!(bench.published(places::DISPATCH).await, 1);
+}
+
+#[tokio::test]
+async fn a_single_prediction_is_one_shard_of_one() {
+    let bench = Bench::new().await;
+    let run = bench.predict("u1").await;
+    let event = created(&bench, &run).await;
+    bench.tell(FUNCTION, event).await;
+    let shards = shards_of(&bench, &run).await;
+    assert_eq!((shards.len(), shards[0].1.as_slice()), (1, [1].as_slice()));
+}
+
+#[tokio::test]
+async fn the_event_told_again_leaves_a_shard_that_a_worker_holds_as_it_is() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    let (first, again) = (created(&bench, &run).await, created(&bench, &run).await);
+    bench.tell(FUNCTION, first).await;
+    bench.launch(&run, &[0]).await;
+    bench.claim(&run, 0).await;
+    let before = (bench.run(&run).await, shards_of(&bench, &run).await);
+    assert_eq!(bench.tell(FUNCTION, again).await, StatusCode::NO_CONTENT);
+    assert_eq!((bench.run(&run).await, shards_of(&bench, &run).await), before);
+}
+
+#[tokio::test]
+async fn planning_twice_at_once_makes_the_same_shards_as_once() {
+    let (once, twice) = (Bench::new().await, Bench::new().await);
+    let expected = planned(&once).await;
+    let run = twice.submit("u1", 7).await;
+    let (a, b) = (created(&twice, &run).await, created(&twice, &run).await);
+    let (a, b) = tokio::join!(twice.tell(FUNCTION, a), twice.tell(FUNCTION, b));
+    assert_eq!((a, b), (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT));
+    assert_eq!(shards_of(&twice, &run).await, shards_of(&once, &expected).await);
+    assert_eq!(count(&twice, &run).await, 3);
+    assert!(twice.run(&run).await.dispatchable);
+}
+
+#[tokio::test]
+async fn a_planning_that_died_half_way_is_finished_by_the_next() {
+    let (whole, died) = (Bench::new().await, Bench::new().await);
+    let expected = planned(&whole).await;
+    let run = died.submit("u1", 7).await;
+    let shard = |k: u32, items: u32| Shard::new(k, items, died.now());
+    died.world.docs.create(&places::shard(&run.uid, &run.job_id, 1), &shard(1, 2)).await.unwrap();
+    let half_written = places::shard_input(&run.uid, &run.job_id, 0).unwrap();
+    died.world.blobs.put_bytes(&half_written, "{}", PutOptions::default()).await.unwrap();
+    let event = created(&died, &run).await;
+    assert_eq!(died.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    assert_eq!(shards_of(&died, &run).await, shards_of(&whole, &expected).await);
+    assert!(died.run(&run).await.dispatchable);
+}
+
+#[tokio::test]
+async fn a_run_cancelled_before_its_event_came_is_not_planned() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    let late = created(&bench, &run).await;
+    let now = bench.now();
+    let run = bench.change(&run, |run| run.cancel(now)).await;
+    let cancelled = created(&bench, &run).await;
+    for event in [late, cancelled] {
+        assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    }
+    assert_eq!((count(&bench, &run).await, bench.run(&run).await), (0, run));
+}
+
+#[tokio::test]
+async fn a_run_that_is_purged_or_never_had_a_plan_is_left_alone() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 2).await;
+    let run = bench.change(&run, |run| run.plan.take().is_some()).await;
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    assert!(!bench.run(&run).await.dispatchable);
+    let event = created(&bench, &run).await;
+    let gone = Write::Delete { path: places::job(&run.uid, &run.job_id), version: None };
+    bench.world.docs.commit(vec![gone]).await.unwrap();
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_library_shorter_than_its_plan_is_an_error_and_no_short_run() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    let path = places::library(&run.uid, &run.job_id).unwrap();
+    let text = String::from_utf8(bench.world.blobs.get(&path, 1 << 20).await.unwrap().to_vec()).unwrap();
+    let short: Vec<_> = text.lines().take(6).collect();
+    bench.world.blobs.put_bytes(&path, short.join("\n"), PutOptions::default()).await.unwrap();
+    let event = created(&bench, &run).await;
+    assert!(bench.tell(FUNCTION, event).await.is_server_error());
+    let run = bench.run(&run).await;
+    assert!(!run.dispatchable && !run.plan.unwrap().ready);
+}
+
+#[tokio::test]
+async fn what_is_no_document_event_is_refused() {
+    let bench = Bench::new().await;
+    let request = Request::post("/").body(HttpBody::from("{}")).unwrap();
+    assert_eq!(post_event(served(FUNCTION, &bench.world), request).await, StatusCode::BAD_REQUEST);
+    let event = bench.object_event(&bench.put(places::REPORTS, "x", "x").await).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_run_is_an_error() {
+    let bench = Bench::new().await;
+    let path = platform::Collection::root("users").doc("u1").collection("jobs").doc("j");
+    let body = Body::from_iter([("status".to_owned(), "queued".into())]);
+    bench.world.docs.create(&path, &body).await.unwrap();
+    let event = bench.document_event(&path).await;
+    assert!(bench.tell(FUNCTION, event).await.is_server_error());
+}

@@ -1,0 +1,84 @@
+//! A model's weights, from a bucket of ours to this machine's disk: never from the internet at run time, and never
+//! believed unchecked, because a truncated checkpoint shows only as results that are missing.
+
+use crate::{Error, retry::patiently};
+use futures::{StreamExt, TryStreamExt};
+use platform::{Blobs, ObjectMeta};
+use service::places;
+use std::path::{Path, PathBuf};
+use tokio::{fs::File, io::AsyncWriteExt};
+
+/// Files fetched at once.
+const SIDE_BY_SIDE: usize = 4;
+/// More files than any model has.
+const FILES: u32 = 10_000;
+
+/// Brings every weight of the model to `folder/model/…`. A file that is there with the right size is kept. Errs with
+/// [`Error::Weights`] where the bucket has none for the model, or what arrived is not what was stored.
+pub(crate) async fn fetch(blobs: &Blobs, model: &str, folder: &Path) -> Result<(), Error> {
+    let prefix = format!("{model}/");
+    let files = patiently(|| blobs.list(places::WEIGHTS, &prefix, None, FILES)).await?;
+    if files.is_empty() {
+        return Err(Error::Weights(format!("the bucket {} has nothing under {prefix}", places::WEIGHTS)));
+    }
+    let fetches: Vec<_> = files.into_iter().map(|file| one(blobs.clone(), file, folder.to_owned())).collect();
+    futures::stream::iter(fetches).buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>().await?;
+    Ok(())
+}
+
+async fn one(blobs: Blobs, stored: ObjectMeta, folder: PathBuf) -> Result<(), Error> {
+    let path = folder.join(stored.path.name());
+    if std::fs::metadata(&path).is_ok_and(|found| found.len() == stored.size) {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let partial = path.with_extension("partial");
+    let (_, mut chunks) = patiently(|| blobs.read(&stored.path, None)).await?;
+    let mut file = File::create(&partial).await?;
+    let (mut size, mut crc) = (0, 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        size += chunk.len() as u64;
+        crc = crc32c::crc32c_append(crc, &chunk);
+        file.write_all(&chunk).await?;
+    }
+    file.flush().await?;
+    if (size, crc) != (stored.size, stored.crc32c) {
+        let name = stored.path.name();
+        return Err(Error::Weights(format!("{name} arrived with {size} bytes of {}, or damaged", stored.size)));
+    }
+    Ok(std::fs::rename(&partial, &path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use platform::{BlobPath, Clock, PutOptions, embedded::Store};
+
+    #[tokio::test]
+    async fn weights_are_fetched_once_and_a_truncated_file_is_fetched_again() {
+        let (store, folder) = (Store::scratch(Clock::system()).unwrap(), tempfile::tempdir().unwrap());
+        let blobs = store.blobs();
+        for (name, content) in [("boltz2/conf.ckpt", "weights"), ("boltz2/mols/ALA.pkl", "alanine"), ("chai1/x", "x")] {
+            let path = BlobPath::new(places::WEIGHTS, name).unwrap();
+            blobs.put_bytes(&path, content, PutOptions::default()).await.unwrap();
+        }
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        fetch(&blobs, "boltz2", folder.path()).await.unwrap();
+        assert_eq!((read("boltz2/conf.ckpt").as_str(), read("boltz2/mols/ALA.pkl").as_str()), ("weights", "alanine"));
+        assert!(!folder.path().join("chai1").exists(), "the other model's are not needed");
+        std::fs::write(folder.path().join("boltz2/conf.ckpt"), "weig").unwrap();
+        std::fs::write(folder.path().join("boltz2/mols/ALA.pkl"), "ALANINE").unwrap();
+        fetch(&blobs, "boltz2", folder.path()).await.unwrap();
+        assert_eq!((read("boltz2/conf.ckpt").as_str(), read("boltz2/mols/ALA.pkl").as_str()), ("weights", "ALANINE"));
+    }
+
+    #[tokio::test]
+    async fn a_model_without_weights_fails_the_task_and_says_so() {
+        let (store, folder) = (Store::scratch(Clock::system()).unwrap(), tempfile::tempdir().unwrap());
+        let error = fetch(&store.blobs(), "boltz2", folder.path()).await.unwrap_err();
+        assert!(matches!(error, Error::Weights(_)) && error.to_string().contains("boltz2/"), "{error}");
+    }
+}

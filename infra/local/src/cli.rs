@@ -1,7 +1,7 @@
 //! The command line: serves the API on this machine, screens a library from the terminal, prints a token. Hidden
 //! commands make the same executable a worker's task and the stand-in for the models' tools.
 
-use crate::{Access, Cloud, CloudOptions, LOCAL_USER, STAND_IN, TASK, functions, listen, screen, tasks::until_orphaned};
+use crate::{Access, Cloud, CloudOptions, LOCAL_USER, STAND_IN, TASK, listen, screen, tasks::until_orphaned};
 use clap::{Parser, Subcommand};
 use platform::Clock;
 use std::{error::Error, ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -70,7 +70,7 @@ async fn run(arguments: Arguments) -> Outcome<bool> {
             Ok(true)
         }
         Some(Command::Openapi) => {
-            println!("{}", functions::openapi().to_pretty_json()?);
+            println!("{}", hub::openapi().to_pretty_json()?);
             Ok(true)
         }
     }

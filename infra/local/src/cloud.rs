@@ -1,8 +1,9 @@
 //! The process that is the cloud: opens the data folder, takes it for itself, and keeps deliveries, timers and tasks
 //! going until it is told to stop.
 
-use crate::{access::Access, deliver, functions::ALL, tasks::Runner, tools};
+use crate::{access::Access, deliver, tasks::Runner, tools};
 use axum::{Router, body::Body, http::Request};
+use hub::ALL;
 use platform::{
     Clock, Ids,
     embedded::{Links, Store},
@@ -125,7 +126,9 @@ impl Timers {
     fn new(cloud: &Cloud) -> Self {
         let now = tokio::time::Instant::now();
         let scheduled = ALL.iter().filter_map(|function| match function.trigger {
-            Trigger::Schedule { every } if cloud.routers.contains_key(function.name) => Some((function.name, every, now)),
+            Trigger::Schedule { every } if cloud.routers.contains_key(function.name) => {
+                Some((function.name, every, now))
+            }
             _ => None,
         });
         Timers(scheduled.collect())

@@ -1,7 +1,7 @@
 //! Eventarc and Pub/Sub: who is told of what, in which bytes, and what happens when they do not take it.
 
-use crate::functions::ALL;
 use axum::{Router, body::Body, http::Request};
+use hub::ALL;
 use platform::{
     Clock,
     embedded::{Change, Delivery, Event, Store},

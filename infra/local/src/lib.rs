@@ -8,7 +8,6 @@ mod access;
 mod cli;
 mod cloud;
 mod deliver;
-pub mod functions;
 pub mod screen;
 mod serve;
 mod tasks;

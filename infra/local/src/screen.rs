@@ -145,7 +145,12 @@ async fn report(client: &Client, run: &Run) -> Outcome<()> {
     }
     println!("affinity is log10(IC50 in µM): lower is stronger");
     let (completed, failed) = (summary.completed_jobs, summary.failed_jobs);
-    println!("{} {}: {completed} completed, {failed} failed, {} rejected", run.job_id, run.status.as_str(), run.rejected);
+    println!(
+        "{} {}: {completed} completed, {failed} failed, {} rejected",
+        run.job_id,
+        run.status.as_str(),
+        run.rejected
+    );
     if run.simulated == Some(true) {
         println!("SIMULATED: a stand-in made these values from a hash of the input; they say nothing about binding");
     }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 /// Everything that is reached over HTTP.
 pub fn http(cloud: &Cloud) -> Router {
-    let http = crate::functions::ALL.iter().filter(|function| function.trigger == Trigger::Http);
+    let http = hub::ALL.iter().filter(|function| function.trigger == Trigger::Http);
     let routes = http.filter_map(service::Function::routes).fold(Router::<World>::new(), Router::merge);
     let storage = Router::new().route("/storage/{bucket}/{*name}", get(download).put(upload)).with_state(cloud.clone());
     service::serve(routes, cloud.world.clone()).merge(storage)

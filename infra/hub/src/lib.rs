@@ -1,4 +1,5 @@
-//! Every function there is. One line here, one folder, one row in `infra/functions.json`.
+//! Every function there is: one line here, one folder, one row in `infra/functions.json`. The executable is all of them
+//! in one, for the image that every service runs: its first argument says which.
 
 use service::Function;
 use utoipa::openapi::{
@@ -50,7 +51,6 @@ pub fn openapi() -> OpenApi {
     let key = ApiKey::Header(ApiKeyValue::new(service::caller::API_KEY));
     components.add_security_scheme("api_key", SecurityScheme::ApiKey(key));
     let none: [&str; 0] = [];
-    whole.security =
-        Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("api_key", none)]);
+    whole.security = Some(vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("api_key", none)]);
     whole
 }

@@ -1,0 +1,10 @@
+project            = "omtx-hub-production"
+environment        = "production"
+domain             = "api.omtx-hub.example"
+cors_origins       = ["https://app.omtx-hub.example"]
+bucket_prefix      = "omtx-hub-production-"
+gpu_capacity       = 16
+gpu_reserve        = 2
+billing_account    = "000000-000000-000000"
+monthly_budget_usd = 10000
+alert_email        = "alerts@omtx-hub.example"

@@ -10,20 +10,31 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 /// Files fetched at once.
 const SIDE_BY_SIDE: usize = 4;
-/// More files than any model has.
-const FILES: u32 = 10_000;
+/// Files listed at once.
+const PAGE: u32 = 1000;
 
 /// Brings every weight of the model to `folder/model/…`. A file that is there with the right size is kept. Errs with
 /// [`Error::Weights`] where the bucket has none for the model, or what arrived is not what was stored.
 pub(crate) async fn fetch(blobs: &Blobs, model: &str, folder: &Path) -> Result<(), Error> {
-    let prefix = format!("{model}/");
-    let files = patiently(|| blobs.list(places::WEIGHTS, &prefix, None, FILES)).await?;
+    let files = stored(blobs, &format!("{model}/")).await?;
     if files.is_empty() {
-        return Err(Error::Weights(format!("the bucket {} has nothing under {prefix}", places::WEIGHTS)));
+        return Err(Error::Weights(format!("the bucket {} has nothing under {model}/", places::WEIGHTS)));
     }
     let fetches: Vec<_> = files.into_iter().map(|file| one(blobs.clone(), file, folder.to_owned())).collect();
     futures::stream::iter(fetches).buffer_unordered(SIDE_BY_SIDE).try_collect::<Vec<()>>().await?;
     Ok(())
+}
+
+async fn stored(blobs: &Blobs, prefix: &str) -> Result<Vec<ObjectMeta>, Error> {
+    let mut files: Vec<ObjectMeta> = vec![];
+    loop {
+        let last = files.last().map(|file| file.path.name().to_owned());
+        let page = patiently(|| blobs.list(places::WEIGHTS, prefix, last.as_deref(), PAGE)).await?;
+        if page.is_empty() {
+            return Ok(files);
+        }
+        files.extend(page);
+    }
 }
 
 async fn one(blobs: Blobs, stored: ObjectMeta, folder: PathBuf) -> Result<(), Error> {

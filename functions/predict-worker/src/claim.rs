@@ -3,7 +3,7 @@
 use crate::{Ended, Task, WorkerPorts, retry::patiently};
 use domain::{Claim, Run, Shard};
 use platform::{Error, Result};
-use service::places;
+use service::{places, runs::shards};
 
 /// The answer of the shard's document.
 pub(crate) enum Answer {
@@ -25,7 +25,13 @@ pub(crate) async fn claim(ports: &WorkerPorts, task: &Task) -> Result<Answer> {
         let Some(mut shard) = patiently(|| ports.docs.find::<Shard>(&path)).await? else {
             return Ok(Answer::Refused("the shard is gone"));
         };
-        let attempt = match shard.value.claim(&task.worker, task.launch, ports.clock.now().into()) {
+        let now = ports.clock.now().into();
+        // What the attempt before reported last counts, also if nobody has read it yet: the claim makes it an old one.
+        let newest = patiently(|| shards::newest(&ports.blobs, &task.uid, &task.job_id, &shard.value)).await?;
+        if let Some((name, report)) = newest {
+            shard.value.accept(&report, &name, now);
+        }
+        let attempt = match shard.value.claim(&task.worker, task.launch, now) {
             Claim::Granted { attempt } => attempt,
             Claim::Refused(reason) => return Ok(Answer::Refused(reason)),
         };

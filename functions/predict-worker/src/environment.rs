@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
             deadline: limit.saturating_sub(RESERVE).max(limit / 2),
             checkpoint: self.seconds("CHECKPOINT_SECONDS", 30.0),
             poll: self.seconds("POLL_SECONDS", 1.0),
-            stall: self.seconds("STALL_SECONDS", 900.0),
+            stall: self.get("STALL_SECONDS").map(|_| self.seconds("STALL_SECONDS", 0.0)),
         }
     }
 

@@ -57,8 +57,9 @@ pub struct Config {
     pub checkpoint: Duration,
     /// How often the tool's files are looked at.
     pub poll: Duration,
-    /// A tool that prints nothing for so long hangs and is killed.
-    pub stall: Duration,
+    /// A tool that prints nothing for so long hangs and is killed; by default as long as ten of its items take, and
+    /// at least a quarter of an hour.
+    pub stall: Option<Duration>,
 }
 
 /// How a task ended.

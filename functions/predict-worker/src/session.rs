@@ -17,11 +17,17 @@ use service::{places, runs::shards};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The most an input file of a model may weigh.
 const INPUT_FILE_LIMIT: u64 = 256 * 1024 * 1024;
+/// A tool may be silent for as long as so many items take.
+const SILENT_ITEMS: f64 = 10.0;
+/// … and at least this long.
+const SILENT: Duration = Duration::from_secs(900);
+/// After this long without news a report says that the work goes on, and what it has cost.
+const QUIET: Duration = Duration::from_secs(300);
 
 /// A shard that this worker holds.
 pub(crate) struct Session {
@@ -33,6 +39,7 @@ pub(crate) struct Session {
     attempt: u32,
     ledger: Ledger,
     looked_at: Instant,
+    reported_at: Instant,
 }
 
 /// Whether there is anything to do.
@@ -67,8 +74,9 @@ impl Session {
         tracing::info!(job.id = %job, shard = task.shard, attempt, items = items.len(), known = earlier.len(), "claimed");
         let ledger = Ledger::new(attempt, claimed_at, model.version(), &items, earlier);
         let (ports, task) = (ports.clone(), task.clone());
-        let looked_at = Instant::now();
-        Ok(Opening::Ready(Box::new(Session { ports, task, run, model, items, attempt, ledger, looked_at })))
+        let now = Instant::now();
+        let session = Session { ports, task, run, model, items, attempt, ledger, looked_at: now, reported_at: now };
+        Ok(Opening::Ready(Box::new(session)))
     }
 
     /// Runs every item that has no outcome yet, and writes the last report. Dropping the future kills what runs.
@@ -79,7 +87,7 @@ impl Session {
             weights::fetch(&self.ports.blobs, self.model.name(), folder).await?;
         }
         let open: Vec<_> = self.items.iter().filter(|item| !self.ledger.knows(item.index)).cloned().collect();
-        let mut rounds = Rounds::new(&open, self.model.group());
+        let mut rounds = Rounds::new(&open, self.group(open.len()));
         let mut tries = 0;
         while let Some(batch) = rounds.next() {
             tries += 1;
@@ -97,8 +105,26 @@ impl Session {
         Ok(if self.report(self.ledger.is_complete()).await? { Ended::Done } else { Ended::Superseded })
     }
 
+    /// How many items one process takes. An attempt that follows a lost one takes half as many as that: where the
+    /// items of a shard need more time than a task has, some attempt still brings the first of them home.
+    fn group(&self, open: usize) -> usize {
+        let halvings = (self.attempt - 1).min(16);
+        self.model.group().min(open.div_ceil(1 << halvings))
+    }
+
+    /// How long the tool may be silent, where the operator has not said it: as long as some of the largest items take.
+    fn patience(&self, config: &Config, items: &[Item]) -> Duration {
+        if let Some(stall) = config.stall {
+            return stall;
+        }
+        let largest = items.iter().map(|item| item.heavy_atoms).max().unwrap_or_default();
+        let profile = self.model.profile(self.run.target_residues, largest, &self.run.parameters);
+        SILENT.max(Duration::from_secs_f64(SILENT_ITEMS * profile.item_seconds))
+    }
+
     /// Writes a report. False if somebody else did in this attempt's name.
     pub async fn report(&mut self, last: bool) -> Result<bool, PlatformError> {
+        self.reported_at = Instant::now();
         self.ledger.report(&self.ports, &self.task, last).await
     }
 
@@ -127,6 +153,7 @@ impl Session {
     /// One try: the model's processes one after the other, and everything they leave.
     async fn attempt(&mut self, stage: &Stage<'_>, config: &Config) -> Result<Try, Error> {
         let log = Log::new();
+        let patience = self.patience(config, stage.items);
         let mut stalled = false;
         let mut well = true;
         for step in self.model.stage(stage)? {
@@ -140,7 +167,7 @@ impl Session {
                     process.kill().await?;
                     return Ok(Try::Stop(ended));
                 }
-                if log.silent_for() > config.stall {
+                if log.silent_for() > patience {
                     tracing::warn!(job.id = %self.task.job_id, shard = self.task.shard, "tool is silent and was killed");
                     process.kill().await?;
                     stalled = true;
@@ -153,7 +180,7 @@ impl Session {
         }
         let mut unfinished = self.take(stage, &log.text(), Some(well)).await?;
         if stalled {
-            let seconds = config.stall.as_secs();
+            let seconds = patience.as_secs();
             let error =
                 ItemError::new("model_stalled", format!("the model was silent for {seconds} s and was stopped"));
             unfinished.values_mut().for_each(|hint| *hint = Some(error.clone()));
@@ -204,13 +231,18 @@ impl Session {
         index: u32,
         files: &[(&'static str, PathBuf)],
     ) -> Result<Option<BTreeMap<String, String>>, Error> {
-        let mut names = BTreeMap::new();
+        // All are read before the first is kept: files of two tries are never mixed under one name.
+        let mut contents = vec![];
         for (kind, path) in files {
+            let Ok(content) = std::fs::read(path) else { return Ok(None) };
+            contents.push((kind, path, content));
+        }
+        let mut names = BTreeMap::new();
+        for (kind, path, content) in contents {
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
             let stem = if matches!(*kind, "cif" | "pdb") { "structure" } else { kind };
             let file = format!("{stem}.{extension}");
             let object = places::item_file(&self.task.uid, &self.task.job_id, index, self.attempt, &file)?;
-            let Ok(content) = std::fs::read(path) else { return Ok(None) };
             let options = || PutOptions::of_type(content_type(extension)).create_once();
             match patiently(|| self.ports.blobs.put_bytes(&object, content.clone(), options())).await {
                 // An unanswered call before this one may have written it.
@@ -228,7 +260,8 @@ impl Session {
             return Ok(None);
         }
         let mut ended = claim::standing(&self.ports, &self.task, self.attempt).await?;
-        if ended.is_none() && self.ledger.has_news() && !self.report(false).await? {
+        let due = self.ledger.has_news() || self.reported_at.elapsed() > QUIET;
+        if ended.is_none() && due && !self.report(false).await? {
             ended = Some(Ended::Superseded);
         }
         self.looked_at = Instant::now();

@@ -40,8 +40,8 @@ pub trait Model: Send + Sync {
     /// every fault at once, also with those the tool itself would pass over in silence.
     fn accept(&self, request: &Request) -> Result<Accepted, Vec<FieldError>>;
 
-    /// Seconds to load, and for one item, before anything was measured.
-    fn profile(&self, target_residues: u32, heavy_atoms: u32) -> CostProfile;
+    /// Seconds to load, and for one item with these canonical parameters, before anything was measured.
+    fn profile(&self, target_residues: u32, heavy_atoms: u32, parameters: &Value) -> CostProfile;
 
     /// In which order hits are shown, given the canonical parameters.
     fn ranking(&self, parameters: &Value) -> Ranking;
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_larger_complex_never_costs_less() {
         for model in all() {
-            let cost = |residues| model.profile(residues, 30).item_seconds;
+            let cost = |residues| model.profile(residues, 30, &Value::Null).item_seconds;
             assert!(cost(1000) >= cost(300) && cost(300) >= cost(50), "{}", model.name());
         }
     }

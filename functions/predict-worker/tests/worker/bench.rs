@@ -39,7 +39,7 @@ impl Bench {
             deadline: Duration::from_secs(60),
             checkpoint: Duration::from_millis(50),
             poll: Duration::from_millis(20),
-            stall: Duration::from_secs(60),
+            stall: Some(Duration::from_secs(60)),
         };
         let bench = Bench { store, task, config, _scratch: scratch };
         bench.submit(model, &inputs, &parameters, count).await;

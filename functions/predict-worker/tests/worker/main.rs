@@ -96,7 +96,7 @@ async fn a_tool_that_hangs_is_stopped_at_the_deadline_and_what_it_had_done_is_ke
 #[tokio::test]
 async fn a_silent_tool_is_stopped_and_the_ligand_it_hangs_on_is_found() {
     let mut bench = Bench::boltz(3).await.with("STAND_IN_FAULTS=hang=i0000002");
-    bench.config.stall = Duration::from_millis(700);
+    bench.config.stall = Some(Duration::from_millis(700));
     assert_eq!(bench.work().await.unwrap(), Ended::Done);
     assert_eq!(story(&bench.last().await), ["done", "model_stalled", "done"]);
 }

@@ -23,7 +23,7 @@ async fn real(command: &str, ligands: &[&str]) -> Bench {
         ["--no_kernels", "--num_workers", "0", "--preprocessing-threads", "1"].map(str::to_owned).to_vec();
     bench.config.deadline = Duration::from_secs(900);
     bench.config.poll = Duration::from_millis(500);
-    bench.config.stall = Duration::from_secs(600);
+    bench.config.stall = Some(Duration::from_secs(600));
     bench
 }
 

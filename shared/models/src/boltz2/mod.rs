@@ -132,10 +132,21 @@ impl Model for Boltz2 {
 
     /// 90 s to load; 30 s for a ligand of 30 atoms at 300 residues. Of these a third does not grow, because the
     /// affinity module works on a crop of 256 tokens; the rest grows with the square of the tokens (residues and
-    /// heavy atoms), as pair representations do. A guess from public reports, to be replaced by measured times.
-    fn profile(&self, target_residues: u32, heavy_atoms: u32) -> CostProfile {
+    /// heavy atoms), as pair representations do. Half of each part is taken to be the trunk, which runs once per
+    /// recycling, and half the diffusion, which runs once per step and sample. A guess from public reports, to be
+    /// replaced by measured times.
+    fn profile(&self, target_residues: u32, heavy_atoms: u32, parameters: &Value) -> CostProfile {
         let tokens = f64::from(target_residues) + f64::from(heavy_atoms);
-        CostProfile { load_seconds: 90.0, item_seconds: 10.0 + 20.0 * (tokens / 330.0).powi(2) }
+        let times = |name: &str, usual: f64| parameters[name].as_f64().unwrap_or(usual) / usual;
+        let trunk = (parameters["recycling_steps"].as_f64().unwrap_or(3.0) + 1.0) / 4.0;
+        let structure = 20.0 * (tokens / 330.0).powi(2);
+        let diffusion = times("sampling_steps", 200.0) * times("diffusion_samples", 1.0);
+        let mut item_seconds = structure * (0.5 * trunk + 0.5 * diffusion);
+        if parameters["affinity"] != Value::Bool(false) {
+            let diffusion = times("sampling_steps_affinity", 200.0) * times("diffusion_samples_affinity", 5.0);
+            item_seconds += 10.0 * (0.5 + 0.5 * diffusion);
+        }
+        CostProfile { load_seconds: 90.0, item_seconds }
     }
 
     /// Hits by the probability to bind; where no affinity is asked for, structures by their confidence.

@@ -322,6 +322,8 @@ fn numbers_that_are_none_are_left_out() {
 
 #[test]
 fn a_ligand_costs_thirty_seconds_at_three_hundred_residues_and_more_at_a_thousand() {
-    assert_eq!(Boltz2.profile(300, 30).item_seconds, 30.0);
-    assert!(Boltz2.profile(1000, 30).item_seconds > 200.0);
+    let seconds = |residues, parameters| Boltz2.profile(residues, 30, &parameters).item_seconds;
+    assert_eq!(seconds(300, Value::Null), 30.0);
+    assert!(seconds(300, json!({"diffusion_samples": 25})) > 200.0, "what is asked for is paid for");
+    assert!(seconds(1000, Value::Null) > 200.0);
 }

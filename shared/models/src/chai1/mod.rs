@@ -98,7 +98,7 @@ impl Model for Chai1 {
 
     /// 20 s for the task itself; per complex 60 s to load the model, which happens each time, and 60 s at 300
     /// residues, growing with the square of the tokens. A guess, to be replaced by measured times.
-    fn profile(&self, target_residues: u32, heavy_atoms: u32) -> CostProfile {
+    fn profile(&self, target_residues: u32, heavy_atoms: u32, _parameters: &Value) -> CostProfile {
         let tokens = f64::from(target_residues) + f64::from(heavy_atoms);
         CostProfile { load_seconds: 20.0, item_seconds: 80.0 + 40.0 * (tokens / 330.0).powi(2) }
     }

@@ -131,7 +131,7 @@ impl Model for RfAntibody {
 
     /// Two minutes to load three models in turn; two and a half minutes for a design against 270 residues, growing
     /// with the square of the residues. A guess, to be replaced by measured times.
-    fn profile(&self, target_residues: u32, _heavy_atoms: u32) -> CostProfile {
+    fn profile(&self, target_residues: u32, _heavy_atoms: u32, _parameters: &Value) -> CostProfile {
         let residues = f64::from(target_residues) + FRAMEWORK_RESIDUES;
         CostProfile { load_seconds: 120.0, item_seconds: 30.0 + 120.0 * (residues / 500.0).powi(2) }
     }

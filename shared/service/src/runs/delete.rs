@@ -2,7 +2,7 @@
 
 use super::{find, shards, update};
 use crate::{Caller, Problem, World, places};
-use domain::{JobId, Run, Shard, Status};
+use domain::{JobId, Run, Shard, Status, Uid};
 use platform::{Query, Write};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -38,20 +38,10 @@ pub async fn cancel_or_purge(world: &World, caller: &Caller, id: &JobId, purge: 
     Ok(Some(run))
 }
 
-/// Removes objects, then shards, then the run itself: what is interrupted can be asked for again.
+/// Removes objects, then shards, then the run itself: what is interrupted can be asked for again. Then once more what
+/// a worker wrote meanwhile; what it writes later is removed when its report arrives.
 async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
-    let prefix = places::run_prefix(&run.uid, &run.job_id);
-    for bucket in [places::ARTIFACTS, places::REPORTS] {
-        loop {
-            let page = world.blobs.list(bucket, &prefix, None, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            for object in page {
-                world.blobs.delete(&object.path).await?;
-            }
-        }
-    }
+    remove_objects(world, &run.uid, &run.job_id).await?;
     loop {
         let page = Query::collection(places::shards(&run.uid, &run.job_id)).limit(PAGE);
         let page = world.docs.query::<Shard>(&page).await?;
@@ -63,6 +53,24 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
     }
     let path = places::job(&run.uid, &run.job_id);
     world.docs.commit(vec![Write::Delete { path, version: None }]).await?;
+    remove_objects(world, &run.uid, &run.job_id).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
+    Ok(())
+}
+
+/// Removes every object of a run.
+pub async fn remove_objects(world: &World, uid: &Uid, job: &JobId) -> platform::Result<()> {
+    let prefix = places::run_prefix(uid, job);
+    for bucket in [places::ARTIFACTS, places::REPORTS] {
+        loop {
+            let page = world.blobs.list(bucket, &prefix, None, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for object in page {
+                world.blobs.delete(&object.path).await?;
+            }
+        }
+    }
     Ok(())
 }

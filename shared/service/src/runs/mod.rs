@@ -13,7 +13,7 @@ pub mod shards;
 pub mod submit;
 pub mod views;
 
-pub use delete::{DeleteQuery, cancel_or_purge};
+pub use delete::{DeleteQuery, cancel_or_purge, remove_objects};
 pub use list::{ListQuery, Listed, list};
 
 use crate::{Caller, Problem, places};

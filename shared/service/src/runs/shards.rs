@@ -6,11 +6,11 @@ use super::update;
 use crate::{World, places};
 use domain::{
     Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, Progress, Report, Run, Shard, ShardState,
-    Timestamp, Uid,
+    Status, Timestamp, Uid,
 };
 use platform::{Blobs, Docs, Error, Message, PutOptions, Query, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most a report may weigh: thousands of items with all their scores.
 pub const REPORT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -60,59 +60,66 @@ pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Resul
 }
 
 /// The newest report of the shard's current attempt.
-async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
+pub async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
     let prefix = format!("{}{:04}/", places::reports_of(uid, job, shard.shard), shard.attempt);
     let Some(last) = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?.pop() else { return Ok(None) };
-    match blobs.get_json::<Report>(&last.path, REPORT_LIMIT).await {
-        Ok(report) if is_of(&report, uid, job, shard) => Ok(Some((last.path.name().to_owned(), report))),
-        Ok(_) | Err(Error::Invalid(_)) => {
+    let read = match blobs.get_json::<Report>(&last.path, REPORT_LIMIT).await {
+        Err(Error::NotFound(_)) => return Ok(None),
+        Err(Error::Invalid(_)) => None,
+        read => Some(read?),
+    };
+    match read {
+        Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
+            Ok(Some((last.path.name().to_owned(), report)))
+        }
+        _ => {
             tracing::warn!(object = %last.path, "report ignored: it does not belong where it lies, or cannot be read");
             Ok(None)
         }
-        Err(Error::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
-/// A report speaks for the shard it lies under, and its last one for every item, each once.
-fn is_of(report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> bool {
-    let mut seen: Vec<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
-    seen.sort_unstable();
-    let ended = seen.len();
-    seen.dedup();
-    let complete =
-        seen.len() == ended && if report.last { ended == shard.items as usize } else { ended <= shard.items as usize };
-    report.uid == *uid
+/// A report speaks for the shard it lies under, of no item twice, and its last one of exactly the shard's items.
+async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> Result<bool> {
+    let belongs = report.uid == *uid
         && report.job_id == *job
         && report.shard == shard.shard
         && report.attempt == shard.attempt
-        && complete
+        && report.outcomes.len() <= shard.items as usize;
+    let told: BTreeSet<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
+    if !belongs || told.len() != report.outcomes.len() {
+        return Ok(false);
+    }
+    Ok(!report.last || input(blobs, uid, job, shard.shard).await?.items.iter().map(|item| item.index).eq(told))
 }
 
 /// Moves the run on if all its shards are done; otherwise writes its progress, if that is due. Asked after every report,
 /// also after one that was no news: whoever asks last sees the full count.
 pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
     let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
-    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && !run.value.status.is_final()) else {
-        return Ok(());
-    };
+    // A cancelled run's workers still tell what they did until they stopped.
+    let open = matches!(run.value.status, Status::Queued | Status::Running | Status::Cancelled);
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(()) };
     let now = Timestamp::from(world.clock.now());
     let done = Query::collection(places::shards(uid, job)).equals("done", true);
-    if world.docs.count(&done).await? == u64::from(plan.shards) {
-        let sums = totals(&world.docs, uid, job).await?;
+    let all_done = world.docs.count(&done).await? == u64::from(plan.shards);
+    let cancelled = run.value.status == Status::Cancelled;
+    if !all_done && !cancelled && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
+        return Ok(());
+    }
+    let sums = totals(&world.docs, uid, job).await?;
+    if all_done && !cancelled {
         let change = |run: &mut Run| {
             sums.write(run, now);
             run.all_reported(now)
         };
-        update(&world.docs, uid, job, change).await?;
-        return Ok(());
+        return update(&world.docs, uid, job, change).await.map(|_| ());
     }
-    if now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
-        return Ok(());
-    }
-    let sums = totals(&world.docs, uid, job).await?;
     let mut changed = run.clone();
     sums.write(&mut changed.value, now);
+    if (changed.value.progress, changed.value.cost) == (run.value.progress, run.value.cost) {
+        return Ok(());
+    }
     match world.docs.replace(&changed).await {
         Err(error) if error.is_race() => Ok(()),
         outcome => outcome,
@@ -128,7 +135,8 @@ struct Totals {
 
 impl Totals {
     fn write(&self, run: &mut Run, now: Timestamp) {
-        let running = self.running.min(run.items.saturating_sub(self.completed + self.failed));
+        let left = run.items.saturating_sub(self.completed + self.failed);
+        let running = if run.status.is_final() { 0 } else { self.running.min(left) };
         run.progress = Progress::new(run.items, self.completed, self.failed, running);
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;

@@ -189,6 +189,8 @@ pub async fn submit_upload(
         let message = format!("none of the {} rows of the library can be run", judged.rejected);
         (judged.accepted == 0).then(|| RunError { code: "no_valid_ligand".into(), message })
     });
+    let over_budget = |problem: Problem| RunError { code: "over_budget".into(), message: problem.to_string() };
+    let error = error.or_else(|| within_budget(&run).err().map(over_budget));
     if let Some(error) = error {
         run.fail(error, ports.clock.now().into());
     }
@@ -228,12 +230,18 @@ fn remember(
     Ok((path, Remembered { uid, job_id, digest: repeatable.digest, expire_at }))
 }
 
+/// The run that the first request with this key made. Its id comes from the key and the body, so that it is found even
+/// where the key was forgotten meanwhile.
 async fn repeated(docs: &Docs, path: &platform::DocPath, wanted: &Remembered) -> Result<Option<Run>, Problem> {
-    let Some(first) = docs.find::<Remembered>(path).await? else { return Ok(None) };
-    if first.value.digest != wanted.digest {
+    let first = docs.find::<Remembered>(path).await?.map(|first| first.value);
+    if first.as_ref().is_some_and(|first| first.digest != wanted.digest) {
         return Err(Problem::invalid("this Idempotency-Key was used with another request"));
     }
-    Ok(docs.find::<Run>(&places::job(&first.value.uid, &first.value.job_id)).await?.map(|run| run.value))
+    let run = docs.find::<Run>(&places::job(&wanted.uid, &wanted.job_id)).await?.map(|run| run.value);
+    if run.is_none() && first.is_some() {
+        return Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again"));
+    }
+    Ok(run)
 }
 
 async fn write_inputs(
@@ -296,7 +304,7 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         run.progress = Progress::default();
         return run;
     }
-    let profile = model.profile(run.target_residues, judged.mean_heavy_atoms());
+    let profile = model.profile(run.target_residues, judged.mean_heavy_atoms(), &run.parameters);
     let slots = run.slots(ports.settings.gpu_capacity);
     let plan = Planning { items: run.items, profile, strategy: run.strategy, slots }.plan();
     run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));

@@ -155,12 +155,16 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
         (Some(row), _) if row.status == OutcomeStatus::Completed => Status::Completed,
         (Some(_), _) => Status::Failed,
         (None, Status::Cancelled) => Status::Cancelled,
+        (None, Status::Failed) => Status::Failed,
         (None, Status::Queued) => Status::Queued,
         (None, _) => Status::Running,
     };
     let done = u32::from(status == Status::Completed);
     let failed = u32::from(status == Status::Failed);
-    let error = results.as_ref().and_then(|row| row.error.clone());
+    let error = match &results {
+        Some(row) => row.error.clone().map(|error| RunError { code: error.code, message: error.message }),
+        None => run.error.clone(),
+    };
     let job_id = run.job_id.child(id.index);
     JobView {
         download_links: results.as_ref().and_then(|row| links(&job_id, row)),
@@ -169,9 +173,10 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
         batch_id: Some(run.job_id.to_string()),
         status,
         job_name: Some(item.name.clone()),
+        estimated_completion_seconds: seconds_left(run).filter(|_| !status.is_final()),
         queue: None,
         progress: Progress::new(1, done, failed, u32::from(status == Status::Running)),
-        error: error.map(|error| RunError { code: error.code, message: error.message }),
+        error,
         simulated: results.as_ref().map(|row| row.simulated),
         results: results.map(shown),
         input: input(run, item.smiles.as_deref()),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings images that were built and pushed into one environment. Run by Cloud Build; each command is one step.
 #
-#   deploy.sh release    event functions and the job at once; HTTP functions as tagged revisions without traffic
-#   deploy.sh smoke      every tagged revision answers its health check
+#   deploy.sh release    event functions and the job at once; HTTP functions as revisions without traffic, which the
+#                        host candidate.DOMAIN reaches by their tag
 #   deploy.sh canary     10 % of the traffic, then a look at its errors; rolls back where there are too many
 #   deploy.sh promote    all of the traffic
 #   deploy.sh rollback   the revisions that served before
@@ -40,23 +40,15 @@ release() {
   : > "$state"
   for name in $(functions http); do
     echo "$name $(serving "$name")" >> "$state"
-    run deploy "$name" --image "$FUNCTIONS_IMAGE" --no-traffic --tag "$TAG" --revision-suffix "$TAG"
+    run deploy "$name" --image "$FUNCTIONS_IMAGE" --no-traffic --tag candidate --revision-suffix "$TAG"
   done
   for name in $(functions job); do run jobs update "$name" --image "$WORKER_IMAGE"; done
   for name in $(functions event); do run deploy "$name" --image "$FUNCTIONS_IMAGE"; done
 }
 
-smoke() {
-  for name in $(functions http); do
-    url=$(run services describe "$name" --format "value(status.traffic.filter(\"tag:$TAG\").extract(\"url\").flatten())")
-    curl --fail --silent --show-error --max-time 20 --retry 3 "$url/healthz" > /dev/null
-    echo "$name answers"
-  done
-}
-
 traffic() { for name in $(functions http); do run services update-traffic "$name" "$@"; done; }
 
-# Requests of the tagged revisions in the last minutes whose entry in the request log fits a filter.
+# Requests of the new revisions in the last minutes whose entry in the request log fits a filter.
 requests() {
   gcloud logging read "resource.type=cloud_run_revision AND resource.labels.revision_name:\"$TAG\" AND $1" \
     --project "$PROJECT" --freshness "${CANARY_SECONDS}s" --limit 10000 --format 'value(insertId)' | wc -l
@@ -64,7 +56,7 @@ requests() {
 
 canary() {
   trap rollback ERR
-  traffic --to-tags "$TAG=10"
+  traffic --to-tags candidate=10
   sleep "$CANARY_SECONDS"
   all=$(requests 'httpRequest.status>=100')
   bad=$(requests 'httpRequest.status>=500')
@@ -75,7 +67,7 @@ canary() {
   fi
 }
 
-promote() { traffic --to-tags "$TAG=100"; }
+promote() { traffic --to-tags candidate=100; }
 
 rollback() {
   while read -r name revision; do
@@ -84,6 +76,6 @@ rollback() {
 }
 
 case "${1:-}" in
-  release | smoke | canary | promote | rollback) "$1" ;;
-  *) sed -n '2,10p' "$0" >&2; exit 2 ;;
+  release | canary | promote | rollback) "$1" ;;
+  *) sed -n '2,11p' "$0" >&2; exit 2 ;;
 esac

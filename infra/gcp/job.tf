@@ -24,8 +24,7 @@ resource "google_cloud_run_v2_job" "worker" {
       }
 
       containers {
-        image   = var.worker_image
-        command = ["/${each.key}"]
+        image = var.worker_image
 
         resources {
           limits = {
@@ -36,7 +35,7 @@ resource "google_cloud_run_v2_job" "worker" {
         }
 
         dynamic "env" {
-          for_each = merge(local.environment, { WEIGHTS_URL = google_storage_bucket.bucket["weights"].url })
+          for_each = local.environment
           content {
             name  = env.key
             value = env.value

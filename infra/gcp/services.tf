@@ -38,8 +38,9 @@ resource "google_cloud_run_v2_service" "function" {
     }
 
     containers {
-      image   = var.service_image
-      command = ["/${each.key}"]
+      # One image holds all functions; the argument says which.
+      image = var.service_image
+      args  = [each.key]
 
       ports {
         container_port = 8080

@@ -74,7 +74,10 @@ async fn rows_carry_the_fourteen_fields_ranked_and_without_object_names() {
         for field in Scores::FOURTEEN {
             assert!(row[field].is_f64(), "{field} of {row}");
         }
-        assert_eq!((row["rank"].as_u64(), row["ligand_name"].as_str().unwrap()), (Some(rank), format!("ligand {}", 8 - rank).as_str()));
+        assert_eq!(
+            (row["rank"].as_u64(), row["ligand_name"].as_str().unwrap()),
+            (Some(rank), format!("ligand {}", 8 - rank).as_str())
+        );
         assert!(row.get("files").is_none() && row["has_structure"] == true);
     }
     assert_eq!(rows[0]["job_id"], run.job_id.child(7));
@@ -118,8 +121,7 @@ async fn a_batch_with_failed_ligands_completes_and_says_which_failed_and_why() {
     written(&bench, &run).await;
     let done = bench.run(&run).await;
     assert_eq!((done.status, done.progress.completed, done.progress.failed), (Status::Completed, 3, 1));
-    let results: BatchResults =
-        serde_json::from_slice(&results_of(&bench, &run).await["batch_results.json"]).unwrap();
+    let results: BatchResults = serde_json::from_slice(&results_of(&bench, &run).await["batch_results.json"]).unwrap();
     let row = results.jobs.last().unwrap();
     assert_eq!((row.ligand_name.as_str(), row.rank), ("ligand 2", None), "without a score it comes last");
     assert_eq!(row.error.as_ref().unwrap().message, "the complex is too large");

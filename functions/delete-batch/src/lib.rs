@@ -36,3 +36,6 @@ async fn delete_batch(
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,3 +38,6 @@ async fn delete_job(
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use domain::{Lease, LeasedShard, Pool, Run, Shard, ShardState, Timestamp};
 use platform::{Docs, ExecutionState, StartRequest};
 use service::{
-    Result, World, places,
+    Result, World, chain, places,
     runs::{self, shards},
 };
 use std::collections::BTreeMap;
@@ -16,10 +16,13 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
         let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
         let ended = run.is_none_or(|run| run.value.status.is_final());
         if ended {
-            if let Some(execution) = &lease.execution {
-                world.executions.cancel(execution).await?;
-            }
             lease.held.clear();
+            if let Some(execution) = &lease.execution
+                && let Err(error) = world.executions.cancel(execution).await
+            {
+                // Its workers see that the run has ended; the other leases must not wait for this answer.
+                tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
+            }
             continue;
         }
         if now > lease.expires_at {
@@ -50,7 +53,11 @@ async fn still_held(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<b
 async fn expired(world: &World, lease: &mut Lease) -> Result<()> {
     let execution = match &lease.execution {
         Some(name) => world.executions.describe(name).await?,
-        None => return Ok(()),
+        // What could not be started for so long gives its slots back; its shards still wait.
+        None => {
+            lease.held.clear();
+            return Ok(());
+        }
     };
     if execution.is_some_and(|execution| execution.state == ExecutionState::Running) {
         lease.expires_at = Timestamp::from(world.clock.now()).plus_seconds(world.settings.task_limit.as_secs());
@@ -63,20 +70,31 @@ async fn expired(world: &World, lease: &mut Lease) -> Result<()> {
     Ok(())
 }
 
-/// Starts an execution for every lease that has none. True if the pool changed meanwhile and is to be looked at again.
-pub async fn start_all(world: &World) -> Result<bool> {
-    let Some(mut pool) = world.docs.find::<Pool>(&places::pool()).await? else { return Ok(false) };
-    let mut started = false;
-    for lease in pool.value.leases.iter_mut().filter(|lease| lease.execution.is_none()) {
-        lease.execution = Some(start(world, lease).await?);
-        started = true;
+/// Starts an execution for every lease that has none. One that cannot be started keeps no other waiting; the first
+/// error is told at the end, so that the waking is repeated.
+pub async fn start_all(world: &World) -> Result<()> {
+    let Some(pool) = world.docs.find::<Pool>(&places::pool()).await? else { return Ok(()) };
+    let mut outcome = Ok(());
+    for lease in pool.value.leases.iter().filter(|lease| lease.execution.is_none()) {
+        let started = match start(world, lease).await {
+            Ok(execution) => note(&world.docs, &lease.id, &execution).await,
+            Err(error) => Err(error),
+        };
+        outcome = outcome.and(started);
     }
-    if !started {
-        return Ok(false);
-    }
-    match world.docs.replace(&pool).await {
-        Err(error) if error.is_race() => Ok(true),
-        outcome => Ok(outcome.map(|()| false)?),
+    outcome
+}
+
+/// Writes down at once which execution a lease has: what ends it is found by that name.
+async fn note(docs: &Docs, lease_id: &str, execution: &str) -> Result<()> {
+    loop {
+        let mut pool = docs.get::<Pool>(&places::pool()).await?;
+        let Some(lease) = pool.value.leases.iter_mut().find(|lease| lease.id == lease_id) else { return Ok(()) };
+        lease.execution = Some(execution.to_owned());
+        match docs.replace(&pool).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return Ok(outcome?),
+        }
     }
 }
 

@@ -37,9 +37,8 @@ async fn dispatch(State(world): State<World>, _: Push<Waking>) -> Result<StatusC
                 outcome => outcome?,
             }
         }
-        if !leases::start_all(&world).await? {
-            return Ok(StatusCode::NO_CONTENT);
-        }
+        leases::start_all(&world).await?;
+        return Ok(StatusCode::NO_CONTENT);
     }
 }
 
@@ -100,3 +99,6 @@ async fn demand(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Opti
         pending,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,3 +28,6 @@ async fn get_batch(caller: Caller, State(docs): State<Docs>, Path(id): Path<JobI
     }
     Ok(Json(view))
 }
+
+#[cfg(test)]
+mod tests;

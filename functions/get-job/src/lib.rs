@@ -59,3 +59,6 @@ async fn view(docs: &Docs, blobs: &Blobs, run: Run) -> Result<JobView> {
     }
     Ok(view)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,16 @@ async fn get_job_results(
         JobRef::Run(_) if run.job_type == JobType::Individual => 1,
         JobRef::Run(_) => return Ok(Json(JobResults::Page(results::page(&docs, &blobs, &run, &asked).await?))),
     };
+    if index > run.items {
+        return Err(Problem::not_found(run.job_id.child(index)));
+    }
     let row = rows::one(&docs, &blobs, &run, index).await?.and_then(|(_, row)| row);
-    let early = || Problem::conflict("there are no results yet").retry_after(5);
-    row.map(|row| Json(JobResults::One(Box::new(views::shown(row))))).ok_or_else(early)
+    let none = || match run.status.is_final() {
+        true => Problem::not_found("a result of a job that ended without one"),
+        false => Problem::conflict("there are no results yet").retry_after(5),
+    };
+    row.map(|row| Json(JobResults::One(Box::new(views::shown(row))))).ok_or_else(none)
 }
+
+#[cfg(test)]
+mod tests;

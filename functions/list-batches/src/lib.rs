@@ -38,3 +38,6 @@ async fn list_batches(
     let batches = page.runs.iter().map(views::batch).collect();
     Ok(Json(BatchList { batches, has_more: page.next_cursor.is_some(), next_cursor: page.next_cursor }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,3 +32,6 @@ async fn list_jobs(caller: Caller, State(docs): State<Docs>, Query(asked): Query
     let jobs = page.runs.iter().map(|run| views::job(run, None)).collect();
     Ok(Json(JobList { jobs, has_more: page.next_cursor.is_some(), next_cursor: page.next_cursor }))
 }
+
+#[cfg(test)]
+mod tests;

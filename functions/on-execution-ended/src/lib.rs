@@ -45,7 +45,10 @@ struct AuditStatus {
     message: String,
 }
 
-async fn on_execution_ended(State(world): State<World>, Push { data: entry, .. }: Push<LogEntry>) -> Result<StatusCode> {
+async fn on_execution_ended(
+    State(world): State<World>,
+    Push { data: entry, .. }: Push<LogEntry>,
+) -> Result<StatusCode> {
     let label = entry.labels.get("run.googleapis.com/execution_name").map(String::as_str);
     let name = label.or_else(|| entry.proto_payload.resource_name.rsplit('/').next()).unwrap_or_default();
     let pool = world.docs.find::<Pool>(&places::pool()).await?.map(|pool| pool.value).unwrap_or_default();
@@ -63,3 +66,6 @@ async fn on_execution_ended(State(world): State<World>, Push { data: entry, .. }
     wake_dispatcher(&world).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use service::{
     places,
     runs::{
         library::{Ligands, check},
-        screen::{Part, Screen, job_id, place},
+        screen::{Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
 };
@@ -23,15 +23,14 @@ pub const FUNCTION: Function =
 
 /// Files of one folder that are looked at.
 const FILES_SEEN: u32 = 1000;
-/// The most a target or settings may weigh.
-const TEXT_LIMIT: u64 = 4 * 1024 * 1024;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(on_library_uploaded))
 }
 
 async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> Result<StatusCode> {
-    let Some((uid, folder, part)) = place(object.path.name()).filter(|_| object.path.bucket() == places::UPLOADS) else {
+    let Some((uid, folder, part)) = place(object.path.name()).filter(|_| object.path.bucket() == places::UPLOADS)
+    else {
         tracing::info!(object = %object.path, "an upload outside a user's folders");
         return Ok(StatusCode::NO_CONTENT);
     };
@@ -41,11 +40,11 @@ async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> R
     files.retain(beside);
     let of = |wanted: Part| files.iter().filter(move |file| place(file.path.name()).is_some_and(|(.., p)| p == wanted));
     let (settings, target) = (of(Part::Settings).next(), of(Part::Target).next());
-    if settings.is_none() && target.is_none() {
+    let screen = read(&world.blobs, settings, target).await?;
+    if target.is_none() && screen.as_ref().is_ok_and(lacks_target) {
         tracing::info!(folder, "a library waits for its target");
         return Ok(StatusCode::NO_CONTENT);
     }
-    let screen = read(&world.blobs, settings, target).await;
     for library in of(Part::Library) {
         if part != Part::Library || library.path == object.path {
             start(&world, &uid, library, screen.clone()).await?;
@@ -54,36 +53,61 @@ async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> R
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the folder says the screen is; an error is for the user to read.
+/// True where the settings leave it to `target.fasta` to say what the target is.
+fn lacks_target(screen: &Screen) -> bool {
+    let Screen { protein_sequence, inputs, parameters, .. } = screen;
+    let request = models::Request { protein_sequence: protein_sequence.as_deref(), inputs, parameters };
+    let model = models::find(model_name(screen)).filter(|_| protein_sequence.is_none());
+    let errors = model.and_then(|model| model.accept(&request).err());
+    errors.is_some_and(|errors| errors.iter().any(|error| error.pointer == "/protein_sequence"))
+}
+
+fn model_name(screen: &Screen) -> &str {
+    screen.model.as_deref().unwrap_or("boltz2")
+}
+
+/// What the folder says the screen is; an inner error is for the user to read, an outer one is ours.
 async fn read(
     blobs: &Blobs,
     settings: Option<&ObjectMeta>,
     target: Option<&ObjectMeta>,
-) -> Result<Screen, RunError> {
-    let wrong = |message: String| RunError { code: "unreadable_screen".into(), message };
+) -> Result<Result<Screen, RunError>> {
+    let (settings, target) = (text(blobs, settings).await?, text(blobs, target).await?);
+    Ok(settings
+        .and_then(|settings| parse(settings.as_deref(), target?.as_deref()))
+        .map_err(|message| unreadable(&message)))
+}
+
+fn unreadable(message: &str) -> RunError {
+    RunError::new("unreadable_screen", message)
+}
+
+fn parse(settings: Option<&str>, target: Option<&str>) -> Result<Screen, String> {
     let mut screen = match settings {
-        Some(file) => {
-            let text = text(blobs, file).await.map_err(wrong)?;
-            serde_saphyr::from_str::<Screen>(&text).map_err(|error| wrong(format!("screen.yaml: {error}")))?
-        }
+        Some(text) => serde_saphyr::from_str::<Screen>(text).map_err(|error| format!("screen.yaml: {error}"))?,
         None => Screen::default(),
     };
-    if let (None, Some(file)) = (&screen.protein_sequence, target) {
-        let text = text(blobs, file).await.map_err(wrong)?;
-        let records = chem::parse_fasta(&text).map_err(|error| wrong(format!("target.fasta: {error}")))?;
+    if let (None, Some(text)) = (&screen.protein_sequence, target) {
+        let records = chem::parse_fasta(text).map_err(|error| format!("target.fasta: {error}"))?;
         match <[_; 1]>::try_from(records) {
             Ok([record]) => screen.protein_sequence = Some(record.sequence.to_string()),
-            Err(records) => {
-                return Err(wrong(format!("target.fasta holds {} sequences; a target is one", records.len())));
-            }
+            Err(records) => return Err(format!("target.fasta holds {} sequences; a target is one", records.len())),
         }
     }
     Ok(screen)
 }
 
-async fn text(blobs: &Blobs, file: &ObjectMeta) -> Result<String, String> {
-    let bytes = blobs.get(&file.path, TEXT_LIMIT).await.map_err(|error| error.to_string())?;
-    String::from_utf8(bytes.to_vec()).map_err(|_| format!("{} is not text in UTF-8", file.path.name()))
+/// A file's text, or what the user is told of it.
+async fn text(blobs: &Blobs, file: Option<&ObjectMeta>) -> Result<Result<Option<String>, String>> {
+    let Some(file) = file else { return Ok(Ok(None)) };
+    match blobs.get(&file.path, TEXT_LIMIT).await {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes.to_vec());
+            Ok(text.map(Some).map_err(|_| format!("{} is not text in UTF-8", file.path.name())))
+        }
+        Err(error @ platform::Error::Invalid(_)) => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Screen, RunError>) -> Result<()> {
@@ -124,13 +148,13 @@ async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
     Ok((judged.invalid > 0).then(|| {
         let first = judged.listed.first().map_or(String::new(), |row| format!("; row {}: {}", row.row, row.reason));
         let message = format!("{} rows cannot be run{first}", judged.invalid);
-        RunError { code: "invalid_rows".into(), message }
+        RunError::new("invalid_rows", &message)
     }))
 }
 
 fn submission(uid: &Uid, library: &ObjectMeta, screen: Screen) -> Result<(Submission, OnInvalid), RunError> {
-    let wrong = |problem: Problem| RunError { code: "invalid_screen".into(), message: problem.to_string() };
-    let model = submit::model(screen.model.as_deref().unwrap_or("boltz2")).map_err(wrong)?;
+    let wrong = |problem: Problem| RunError::new("invalid_screen", &problem.to_string());
+    let model = submit::model(model_name(&screen)).map_err(wrong)?;
     let accepted = submit::accept(model, screen.protein_sequence.as_deref(), &screen.inputs, &screen.parameters);
     let accepted = accepted.map_err(wrong)?;
     if accepted.designs.is_some() {
@@ -178,3 +202,6 @@ fn bare(uid: &Uid, library: &ObjectMeta) -> Submission {
 fn folder_name(library: &ObjectMeta) -> String {
     library.path.name().split_once('/').map_or("", |(_, rest)| rest).chars().take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;

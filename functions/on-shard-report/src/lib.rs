@@ -1,12 +1,17 @@
 //! `on-shard-report`: a worker wrote a report. The shard's document takes it over if it is news, and the run is looked
-//! at in any case: a report that arrives twice must not be the one that nobody counted.
+//! at in any case: a report that arrives twice must not be the one that nobody counted. The last words of a
+//! worker whose run was purged meanwhile are removed, with what else it left.
 
 use axum::{extract::State, http::StatusCode, routing::post};
+use domain::Run;
 use service::{
     Function, Result, Trigger, World,
     events::Finalized,
     places,
-    runs::shards::{evaluate, refresh, wake_dispatcher},
+    runs::{
+        self,
+        shards::{evaluate, refresh, wake_dispatcher},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -24,6 +29,11 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
         return Ok(StatusCode::NO_CONTENT);
     };
     let shard = refresh(&world, &uid, &job, shard).await?;
+    if shard.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
+        tracing::info!(job.id = %job, "a report of a purged run");
+        runs::remove_objects(&world, &uid, &job).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     evaluate(&world, &uid, &job).await?;
     if shard.is_some_and(|shard| shard.done) {
         wake_dispatcher(&world).await?;

@@ -8,7 +8,9 @@ use service::testing::{Bench, completed, post_event, router as served};
 async fn moves(bench: &Bench) -> usize {
     let is = |body: &Option<platform::docs::Body>| body.as_ref().is_some_and(|body| body["status"] == "aggregating");
     let moved = |event: &Event| match event {
-        Event::Document { path, before, after } => path.parent().as_str().ends_with("/jobs") && !is(before) && is(after),
+        Event::Document { path, before, after } => {
+            path.parent().as_str().ends_with("/jobs") && !is(before) && is(after)
+        }
         _ => false,
     };
     bench.happened().await.iter().filter(|event| moved(event)).count()
@@ -196,17 +198,39 @@ async fn objects_that_name_no_run_of_that_user_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_report_after_the_end_of_its_run_revives_nothing() {
+async fn a_report_after_its_run_was_cancelled_counts_its_cost_and_revives_nothing() {
     let bench = Bench::new().await;
     let (run, _) = bench.running("u1", 7).await;
     let now = bench.now();
-    let cancelled = bench.change(&run, |run| run.cancel(now)).await;
+    bench.change(&run, |run| run.cancel(now)).await;
     for shard in 0..3 {
         let path = bench.final_report(&run, shard, 1).await;
         assert_eq!(reported(&bench, &path).await, StatusCode::NO_CONTENT);
     }
-    assert_eq!(bench.run(&run).await, cancelled);
-    assert_eq!(bench.shard(&run, 0).await.completed, 3, "what was found out stays readable");
+    let cancelled = bench.run(&run).await;
+    assert_eq!((cancelled.status, cancelled.progress.completed, cancelled.progress.running), (Status::Cancelled, 7, 0));
+    assert_eq!((cancelled.cost.gpu_seconds, cancelled.completed_at, cancelled.dispatchable), (180.0, Some(now), false));
+}
+
+#[tokio::test]
+async fn the_last_words_about_a_purged_run_are_removed_with_what_its_worker_left() {
+    let bench = Bench::new().await;
+    let (run, other) = (bench.running("u1", 7).await.0, bench.finished("u1", 2).await);
+    let now = bench.now();
+    bench.change(&run, |run| run.cancel(now)).await;
+    let late = bench.report(&run, 0, 1, false, vec![completed(&run, 1, 1)]).await;
+    let report = bench.world.blobs.get(&late, 1 << 20).await.unwrap();
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
+    let structure = places::item_file(&run.uid, &run.job_id, 1, 1, "structure.cif").unwrap();
+    for path in [&structure, &late] {
+        bench.world.blobs.put_bytes(path, report.clone(), PutOptions::default()).await.unwrap();
+    }
+    assert_eq!(reported(&bench, &late).await, StatusCode::NO_CONTENT);
+    let left = async |bucket: &str, run: &Run| {
+        bench.world.blobs.list(bucket, &places::run_prefix(&run.uid, &run.job_id), None, 100).await.unwrap().len()
+    };
+    assert_eq!((left(places::ARTIFACTS, &run).await, left(places::REPORTS, &run).await), (0, 0));
+    assert!(left(places::ARTIFACTS, &other).await > 0 && left(places::REPORTS, &other).await > 0);
 }
 
 #[tokio::test]

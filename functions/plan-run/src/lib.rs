@@ -17,8 +17,7 @@ use service::{
 use tokio::io::AsyncBufReadExt;
 use utoipa_axum::router::OpenApiRouter;
 
-pub const FUNCTION: Function =
-    Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
+pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
 /// Shard documents written in one commit.
 const COMMIT: usize = 400;

@@ -3,11 +3,11 @@
 //! shards. What does not help twenty times ends as a failed run that says so.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Run, RunError, Shard, Status, Timestamp};
-use platform::{Direction, Query};
+use domain::{Pool, Run, RunError, Shard, ShardState, Status, Timestamp};
+use platform::{Direction, Error, Query};
 use serde_json::json;
 use service::{
-    Function, Result, Trigger, World, places,
+    Function, Result, Trigger, World, chain, places,
     runs::{
         self,
         shards::{evaluate, lost, refresh, wake_dispatcher},
@@ -16,8 +16,7 @@ use service::{
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 
-pub const FUNCTION: Function =
-    Function::on("reconcile", Trigger::Schedule { every: Duration::from_secs(60) }, router);
+pub const FUNCTION: Function = Function::on("reconcile", Trigger::Schedule { every: Duration::from_secs(60) }, router);
 
 /// Runs of one status looked at in one sweep, the oldest first.
 const RUNS_SEEN: u32 = 500;
@@ -30,35 +29,65 @@ fn router() -> OpenApiRouter<World> {
 
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
     let now = Timestamp::from(world.clock.now());
+    // The dispatcher is woken in any case: a waking that was lost is made up for.
+    wake_dispatcher(&world).await?;
+    look_into_leases(&world).await?;
     for status in [Status::Queued, Status::Running, Status::Aggregating] {
         let unfinished = Query::group(places::JOBS).equals("status", json!(status));
         let unfinished = unfinished.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
         for run in world.docs.query::<Run>(&unfinished).await? {
-            let silent = now.seconds_since(run.value.progress_at);
-            if silent >= world.settings.stuck_after.as_secs_f64() {
-                look_into(&world, &run.value, now).await?;
+            let silent = now.seconds_since(run.value.progress_at) >= world.settings.stuck_after.as_secs_f64();
+            if silent && let Err(error) = look_into(&world, &run.value, now).await {
+                // One run that cannot be helped neither keeps the others waiting nor stays for ever; an outage is not
+                // its fault.
+                tracing::error!(job.id = %run.value.job_id, error = %chain(&error), "a silent run cannot be helped");
+                if !matches!(error, Error::Unavailable { .. }) {
+                    nudge(&world, &run.value, now).await?;
+                }
             }
         }
     }
-    // The dispatcher is woken in any case: a waking that was lost is made up for.
-    wake_dispatcher(&world).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn look_into(world: &World, run: &Run, now: Timestamp) -> Result<()> {
+/// Executions that ended unheard give their shards back, also in a run that others keep busy.
+async fn look_into_leases(world: &World) -> platform::Result<()> {
+    let pool = world.docs.find::<Pool>(&places::pool()).await?.map(|pool| pool.value).unwrap_or_default();
+    for lease in &pool.leases {
+        let Some(execution) = &lease.execution else { continue };
+        let ended = match world.executions.describe(execution).await {
+            Ok(state) => state.is_none_or(|execution| execution.completed_at.is_some()),
+            Err(error) => {
+                tracing::error!(execution, error = %chain(&error), "an execution cannot be looked at");
+                continue;
+            }
+        };
+        for held in lease.held.iter().filter(|_| ended) {
+            let reason = "its execution ended";
+            if let Err(error) = lost(world, &lease.uid, &lease.job_id, held.shard, held.launch, reason).await {
+                tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a shard cannot be taken back");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn look_into(world: &World, run: &Run, now: Timestamp) -> platform::Result<()> {
     let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
     if run.status == Status::Aggregating || !planned {
         return nudge(world, run, now).await;
     }
-    let open = Query::collection(places::shards(&run.uid, &run.job_id)).equals("done", false);
-    for shard in world.docs.query::<Shard>(&open).await? {
-        repair(world, run, shard.value).await?;
+    for state in [ShardState::Launched, ShardState::Running] {
+        let handed_out = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", json!(state));
+        for shard in world.docs.query::<Shard>(&handed_out).await? {
+            repair(world, run, shard.value).await?;
+        }
     }
-    Ok(evaluate(world, &run.uid, &run.job_id).await?)
+    evaluate(world, &run.uid, &run.job_id).await
 }
 
 /// Takes over what the shard's worker reported; if its execution is gone, gives the shard to another one.
-async fn repair(world: &World, run: &Run, shard: Shard) -> Result<()> {
+async fn repair(world: &World, run: &Run, shard: Shard) -> platform::Result<()> {
     let Some(shard) = refresh(world, &run.uid, &run.job_id, shard.shard).await? else { return Ok(()) };
     let Some(execution) = shard.execution.as_ref().filter(|_| !shard.done) else { return Ok(()) };
     let state = world.executions.describe(execution).await?;
@@ -67,11 +96,11 @@ async fn repair(world: &World, run: &Run, shard: Shard) -> Result<()> {
         Some(_) => "its execution ended",
         None => "its execution is unknown",
     };
-    Ok(lost(world, &run.uid, &run.job_id, shard.shard, shard.launch, reason).await?)
+    lost(world, &run.uid, &run.job_id, shard.shard, shard.launch, reason).await
 }
 
 /// Touches the document, so that the event which was lost, or whose handler failed, is sent again.
-async fn nudge(world: &World, run: &Run, now: Timestamp) -> Result<()> {
+async fn nudge(world: &World, run: &Run, now: Timestamp) -> platform::Result<()> {
     let stands = run.status;
     let change = |run: &mut Run| {
         if run.status != stands {
@@ -79,9 +108,10 @@ async fn nudge(world: &World, run: &Run, now: Timestamp) -> Result<()> {
         }
         run.nudges += 1;
         run.progress_at = now;
-        if run.nudges > MAX_NUDGES {
+        // Where every item has ended, the results are there to be written: that is never given up.
+        if run.nudges > MAX_NUDGES && stands != Status::Aggregating {
             let message = format!("the run stood in {} and did not move on", stands.as_str());
-            return run.fail(RunError { code: "stuck".into(), message }, now);
+            return run.fail(RunError::new("stuck", &message), now);
         }
         true
     };
@@ -89,3 +119,6 @@ async fn nudge(world: &World, run: &Run, now: Timestamp) -> Result<()> {
     tracing::warn!(job.id = %run.job_id, status = stands.as_str(), "a silent run was touched");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

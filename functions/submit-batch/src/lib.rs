@@ -135,3 +135,6 @@ fn own_upload(address: &str, uid: &Uid, settings: &Settings) -> Result<BlobPath>
     let path = own.and_then(|name| BlobPath::new(places::UPLOADS, name).ok());
     path.ok_or_else(|| Problem::field("/library", format!("takes an object of your own: {bucket}{uid}/…")))
 }
+
+#[cfg(test)]
+mod tests;

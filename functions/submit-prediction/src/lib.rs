@@ -106,3 +106,6 @@ fn ligands(request: &PredictRequest, designs: Option<u32>) -> Result<Ligands> {
         (None, None) => Err(Problem::field("/ligand_smiles", "is missing")),
     }
 }
+
+#[cfg(test)]
+mod tests;

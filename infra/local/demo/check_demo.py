@@ -221,15 +221,15 @@ def check_single():
 def judge(smiles, seen):
     """Verdict and reason code of one library row; `seen` collects accepted structures."""
     if not smiles.strip():
-        return "rejected", "empty"
+        return "rejected", "empty_smiles"
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
-        return "rejected", "bad_smiles"
+        return "rejected", "unreadable"
     if any(atom.GetSymbol() not in NONMETALS for atom in mol.GetAtoms()):
         return "rejected", "metal"
     fragments = sorted(Chem.GetMolFrags(mol, asMols=True), key=lambda m: -m.GetNumHeavyAtoms())
     if fragments[0].GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
-        return "rejected", "too_large"
+        return "rejected", "too_many_heavy_atoms"
     canonical = Chem.MolToSmiles(fragments[0])
     if canonical in seen:
         return "rejected", "duplicate"
@@ -252,7 +252,7 @@ def check_library():
     check(len(rows) == len(expected) == 40, file, f"{len(rows)} data rows")
     check(any("," in r["name"] for r in rows), file, "a quoted name has a comma")
     check(any("\t" in r["name"] for r in rows), file, "a name has a tab")
-    large = [r["smiles"] for r, e in zip(rows, expected) if e["reason_code"] == "too_large"]
+    large = [r["smiles"] for r, e in zip(rows, expected) if e["reason_code"] == "too_many_heavy_atoms"]
     sizes = [Chem.MolFromSmiles(s).GetNumHeavyAtoms() for s in large]
     check(sizes == [200], file, f"heavy atoms of the large molecule: {sizes}")
     seen = set()

@@ -33,7 +33,7 @@ pub struct Rejected {
     pub name: String,
     /// As the user wrote it.
     pub smiles: String,
-    /// Stable code, e.g. `bad_smiles`, `duplicate`.
+    /// Stable code, e.g. `unreadable`, `duplicate`.
     pub code: String,
     /// In words.
     pub reason: String,

@@ -72,6 +72,13 @@ pub struct RunError {
     pub message: String,
 }
 
+impl RunError {
+    /// The message is cut to 2,000 characters: it is part of a small document.
+    pub fn new(code: &str, message: &str) -> Self {
+        RunError { code: code.to_owned(), message: message.chars().take(2000).collect() }
+    }
+}
+
 /// The document of a run. Small, because every write of it is an event; what is large (library, structures of
 /// targets, results) lies in objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,7 +114,7 @@ pub struct Run {
     pub max_cost_usd: Option<f64>,
     pub ranking: Ranking,
     pub plan: Option<Plan>,
-    /// True while shards may wait for a GPU: what the dispatcher looks for.
+    /// True from the planning to the last report, while a shard may come to wait for a GPU: what the dispatcher looks for.
     pub dispatchable: bool,
     pub progress: Progress,
     pub progress_at: Timestamp,
@@ -138,6 +145,7 @@ impl Run {
         if starts {
             self.status = Status::Running;
             self.started_at = Some(now);
+            self.nudges = 0;
         }
         starts
     }
@@ -147,7 +155,9 @@ impl Run {
         let moves = matches!(self.status, Status::Queued | Status::Running);
         if moves {
             self.status = Status::Aggregating;
+            self.started_at.get_or_insert(now);
             self.ended_at = Some(now);
+            self.nudges = 0;
             self.dispatchable = false;
         }
         moves
@@ -157,8 +167,7 @@ impl Run {
     pub fn finish(&mut self, summary: Summary, simulated: bool, now: Timestamp) {
         self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
         if self.status == Status::Failed {
-            let message = "no item of the run has a result; each one says why in the results".to_owned();
-            self.error = Some(RunError { code: "no_results".into(), message });
+            self.error = Some(RunError::new("no_results", "no item of the run has a result; each one says why in the results"));
         }
         self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
         self.simulated = Some(simulated);

@@ -12,6 +12,9 @@ use serde::Serialize;
 use std::{error::Error, fmt, sync::Arc};
 use utoipa::{IntoResponses, ToSchema};
 
+/// Wrong fields that an answer lists.
+const LISTED: usize = 100;
+
 /// What a handler answers with.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
@@ -131,6 +134,13 @@ impl Problem {
         Self::new(status, detail)
     }
 
+    /// Something of ours is away; the caller may try again.
+    pub fn unavailable(cause: Arc<dyn Error + Send + Sync>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment").retry_after(5);
+        problem.cause = Some(cause);
+        problem
+    }
+
     /// Something of ours failed; the caller may try again.
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         let mut problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "something failed on our side");
@@ -138,7 +148,12 @@ impl Problem {
         problem
     }
 
-    pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
+    /// Keeps the first hundred, and the count where there are more.
+    pub fn with_errors(mut self, mut errors: Vec<FieldProblem>) -> Self {
+        if errors.len() > LISTED {
+            self.error_count = Some(errors.len() as u64);
+            errors.truncate(LISTED);
+        }
         self.errors = errors;
         self
     }
@@ -208,11 +223,7 @@ impl From<platform::Error> for Problem {
             platform::Error::AlreadyExists(_) | platform::Error::Conflict(_) => {
                 Problem::conflict("somebody else changed this at the same time; try again").retry_after(1)
             }
-            platform::Error::Unavailable { .. } => {
-                let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "try again in a moment").retry_after(5);
-                problem.cause = Some(Arc::new(error));
-                problem
-            }
+            platform::Error::Unavailable { .. } => Problem::unavailable(Arc::new(error)),
             platform::Error::Invalid(_) | platform::Error::Internal { .. } => Problem::internal(error),
         }
     }

@@ -18,7 +18,8 @@ use cloudevents::{AttributesReader, Data, Event, binding::http::to_event};
 /// The most an event may weigh: Eventarc's own limit is 512 KiB, and base64 adds a third.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
-/// Reads a CloudEvent of the given type, binary or structured. Anything else is refused for good.
+/// Reads a CloudEvent of the given type, binary or structured. Anything else is a 400, on every delivery, until the
+/// subscription sets it aside.
 async fn cloud_event(request: Request, kinds: &[&str]) -> Result<(Event, HeaderMap), Problem> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, EVENT_LIMIT).await.map_err(|_| Problem::bad_request("the event is too large"))?;

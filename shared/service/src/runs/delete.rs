@@ -2,12 +2,15 @@
 
 use super::{find, shards, update};
 use crate::{Caller, Problem, World, places};
-use domain::{JobId, Run, Shard, Status, Uid};
-use platform::{Query, Write};
+use domain::{JobId, Run, Shard, Source, Status, Uid};
+use futures::StreamExt;
+use platform::{BlobPath, Query, Write};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 const PAGE: u32 = 400;
+/// Objects deleted at once.
+const SIDE_BY_SIDE: usize = 32;
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,10 @@ pub async fn cancel_or_purge(world: &World, caller: &Caller, id: &JobId, purge: 
 /// Removes objects, then shards, then the run itself: what is interrupted can be asked for again. Then once more what
 /// a worker wrote meanwhile; what it writes later is removed when its report arrives.
 async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
+    if let Source::Upload(name) = &run.source {
+        // Without its library, no later event of the folder starts the screen again.
+        world.blobs.delete(&BlobPath::new(places::UPLOADS, name.clone())?).await?;
+    }
     remove_objects(world, &run.uid, &run.job_id).await?;
     loop {
         let page = Query::collection(places::shards(&run.uid, &run.job_id)).limit(PAGE);
@@ -67,8 +74,10 @@ pub async fn remove_objects(world: &World, uid: &Uid, job: &JobId) -> platform::
             if page.is_empty() {
                 break;
             }
-            for object in page {
-                world.blobs.delete(&object.path).await?;
+            let deletes: Vec<_> = page.iter().map(|object| world.blobs.delete(&object.path)).collect();
+            let mut deletes = futures::stream::iter(deletes).buffer_unordered(SIDE_BY_SIDE);
+            while let Some(deleted) = deletes.next().await {
+                deleted?;
             }
         }
     }

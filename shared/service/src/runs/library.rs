@@ -1,6 +1,6 @@
 //! A library on its way in: every row is judged, the accepted ones become the run's items, the others are kept with
-//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for 16 bytes a row
-//! that tell duplicates.
+//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for about 100
+//! bytes a ligand that tell duplicates.
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
@@ -13,6 +13,8 @@ use std::io::{self, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
+/// The most ligands a run may have: what the largest tier allows.
+pub const MOST_LIGANDS: u32 = 1_000_000;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 const CHUNK: usize = 256 * 1024;
@@ -50,6 +52,9 @@ pub enum IngestError {
     /// The file is not a library.
     #[error("the library cannot be read: {0}")]
     Library(LibraryError),
+    /// More than [`MOST_LIGANDS`] rows can be run.
+    #[error("the library holds more than {MOST_LIGANDS} ligands")]
+    TooMany,
     #[error(transparent)]
     Platform(#[from] platform::Error),
 }
@@ -75,6 +80,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Library(error) => Problem::field("/library", error.to_string()),
+            error @ IngestError::TooMany => Problem::field("/library", error.to_string()),
             IngestError::Platform(platform::Error::NotFound(_)) => {
                 Problem::field("/library", "there is no such object")
             }
@@ -161,6 +167,9 @@ fn judge(
         match verdict {
             Verdict::Accepted { row, name, ligand } => {
                 judged.accepted += 1;
+                if judged.accepted > MOST_LIGANDS {
+                    return Err(IngestError::TooMany);
+                }
                 judged.heavy_atoms += u64::from(ligand.heavy_atoms());
                 accept(item(judged.accepted, row, name, &ligand)).map_err(gone)?;
             }

@@ -3,10 +3,14 @@
 use super::shards::{self, REPORT_LIMIT};
 use crate::places;
 use domain::{Item, JobType, Outcome, Report, ResultRow, Run, Shard};
+use futures::StreamExt;
 use platform::{Blobs, Docs, Query, Result};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use tokio::io::AsyncBufReadExt;
+
+/// Shards that are read at once.
+const SIDE_BY_SIDE: usize = 16;
 
 /// Other names of molecules by the row under which they run.
 pub type OtherNames = BTreeMap<u64, Vec<String>>;
@@ -14,9 +18,12 @@ pub type OtherNames = BTreeMap<u64, Vec<String>>;
 /// Every item of the run that has ended, in the order of the library.
 pub async fn ended(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<Vec<ResultRow>> {
     let names = other_names(blobs, run).await?;
+    let shards = docs.query::<Shard>(&Query::collection(places::shards(&run.uid, &run.job_id))).await?;
+    let reads: Vec<_> = shards.iter().map(|shard| of_shard(blobs, run, &shard.value, &names)).collect();
+    let mut reads = futures::stream::iter(reads).buffered(SIDE_BY_SIDE);
     let mut rows = vec![];
-    for shard in docs.query::<Shard>(&Query::collection(places::shards(&run.uid, &run.job_id))).await? {
-        rows.extend(of_shard(blobs, run, &shard.value, &names).await?);
+    while let Some(read) = reads.next().await {
+        rows.extend(read?);
     }
     rows.sort_by_key(|row| row.row);
     Ok(rows)

@@ -7,6 +7,9 @@ use platform::{BlobPath, Ids};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The most a target or settings may weigh, in bytes: more than a request may that makes them.
+pub const TEXT_LIMIT: u64 = 64 * 1024 * 1024;
+
 /// Settings of a screen; the file is YAML, of which JSON is a part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,7 +1,10 @@
 //! A submission becomes a run: objects first, under a name nobody else uses, then one atomic create of the document,
 //! whose event sets everything else going. What dies in between leaves objects that nothing points to.
 
-use super::library::{self, IngestError, Judged, Ligands};
+use super::{
+    library::{self, IngestError, Judged, Ligands},
+    repeat::{remember, repeated},
+};
 use crate::{FieldProblem, Problem, Settings, World, places};
 use domain::{
     Cost, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
@@ -12,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// How long the answer to an `Idempotency-Key` is remembered.
-const REMEMBERED_SECONDS: u64 = 24 * 3600;
+pub use super::repeat::{Repeatable, repeatable};
 
 /// What was asked for, checked.
 pub struct Submission {
@@ -39,20 +41,6 @@ pub enum OnInvalid {
     Reject,
     /// Bad rows are listed in `rejected.csv`, the others run.
     Skip,
-}
-
-/// A request that may be sent again: its key and the digest of its body.
-pub struct Repeatable {
-    pub key: String,
-    pub digest: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    uid: Uid,
-    job_id: JobId,
-    digest: String,
-    expire_at: Timestamp,
 }
 
 /// What submitting touches.
@@ -95,11 +83,6 @@ pub fn concurrency(given: Option<u32>) -> Result<Option<u32>, Problem> {
     if given == Some(0) { Err(Problem::field("/max_concurrent", "takes 1 or more")) } else { Ok(given) }
 }
 
-/// The key of a request, if it has one, with the digest of its body.
-pub fn repeatable(key: Option<String>, digest: String) -> Option<Repeatable> {
-    key.map(|key| Repeatable { key, digest })
-}
-
 /// The model of a request, or the refusal that names those there are.
 pub fn model(name: &str) -> Result<&'static dyn Model, Problem> {
     models::find(name).ok_or_else(|| {
@@ -131,7 +114,7 @@ pub async fn submit(
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
-    let remembered = repeatable.map(|repeatable| remember(&submission, repeatable, ports.clock)).transpose()?;
+    let remembered = repeatable.map(|again| remember(&submission, again, ports.clock)).transpose()?;
     if let Some((path, wanted)) = &remembered
         && let Some(run) = repeated(ports.docs, path, wanted).await?
     {
@@ -150,7 +133,11 @@ pub async fn submit(
         run.ligand_smiles = Some(row.smiles.clone());
     }
     within_budget(&run)?;
-    write_inputs(ports, &submission, &run.job_id, &ligands).await?;
+    if write_inputs(ports, &submission, &run.job_id, &ligands).await? != judged {
+        return Err(
+            Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
+        );
+    }
     let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
     if let Some((path, wanted)) = &remembered {
         writes.push(Write::create(path.clone(), wanted)?);
@@ -181,15 +168,15 @@ pub async fn submit_upload(
     }
     let (judged, unreadable) = match write_inputs(ports, &submission, &job_id, &ligands).await {
         Ok(judged) => (judged, None),
-        Err(IngestError::Library(error)) => (Judged::default(), Some(error.to_string())),
+        Err(error @ (IngestError::Library(_) | IngestError::TooMany)) => (Judged::default(), Some(error.to_string())),
         Err(error) => return Err(error.into()),
     };
     let mut run = build(&submission, job_id, &judged, ports);
-    let error = unreadable.map(|message| RunError { code: "unreadable_library".into(), message }).or_else(|| {
+    let error = unreadable.map(|message| RunError::new("unreadable_library", &message)).or_else(|| {
         let message = format!("none of the {} rows of the library can be run", judged.rejected);
-        (judged.accepted == 0).then(|| RunError { code: "no_valid_ligand".into(), message })
+        (judged.accepted == 0).then(|| RunError::new("no_valid_ligand", &message))
     });
-    let over_budget = |problem: Problem| RunError { code: "over_budget".into(), message: problem.to_string() };
+    let over_budget = |problem: Problem| RunError::new("over_budget", &problem.to_string());
     let error = error.or_else(|| within_budget(&run).err().map(over_budget));
     if let Some(error) = error {
         run.fail(error, ports.clock.now().into());
@@ -215,33 +202,6 @@ async fn create_once(docs: &Docs, run: Run) -> Result<Option<Run>, Problem> {
         Err(platform::Error::AlreadyExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn remember(
-    submission: &Submission,
-    repeatable: Repeatable,
-    clock: &Clock,
-) -> Result<(platform::DocPath, Remembered), Problem> {
-    let uid = submission.uid.clone();
-    let path = places::idempotency(&Ids::derived(&[uid.as_str(), &repeatable.key]));
-    let unique = Ids::derived(&[uid.as_str(), &repeatable.key, &repeatable.digest]);
-    let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
-    let expire_at = Timestamp::from(clock.now()).plus_seconds(REMEMBERED_SECONDS);
-    Ok((path, Remembered { uid, job_id, digest: repeatable.digest, expire_at }))
-}
-
-/// The run that the first request with this key made. Its id comes from the key and the body, so that it is found even
-/// where the key was forgotten meanwhile.
-async fn repeated(docs: &Docs, path: &platform::DocPath, wanted: &Remembered) -> Result<Option<Run>, Problem> {
-    let first = docs.find::<Remembered>(path).await?.map(|first| first.value);
-    if first.as_ref().is_some_and(|first| first.digest != wanted.digest) {
-        return Err(Problem::invalid("this Idempotency-Key was used with another request"));
-    }
-    let run = docs.find::<Run>(&places::job(&wanted.uid, &wanted.job_id)).await?.map(|run| run.value);
-    if run.is_none() && first.is_some() {
-        return Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again"));
-    }
-    Ok(run)
 }
 
 async fn write_inputs(

@@ -35,7 +35,8 @@ pub struct JobView {
     pub input: Value,
     #[schema(value_type = Object)]
     pub parameters: Value,
-    pub cost: Cost,
+    /// Null for an item of a batch, whose cost is the batch's.
+    pub cost: Option<Cost>,
     /// True if any value came from a stand-in and not from the model; null before the first result.
     pub simulated: Option<bool>,
 }
@@ -51,7 +52,8 @@ pub struct Queue {
 /// Paths that redirect to short-lived links.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DownloadLinks {
-    pub cif: String,
+    /// Null where the model writes PDB only.
+    pub cif: Option<String>,
     pub pdb: String,
     pub json: String,
 }
@@ -135,7 +137,7 @@ pub fn job(run: &Run, results: Option<ResultRow>) -> JobView {
         error: run.error.clone(),
         input: input(run, run.ligand_smiles.as_deref()),
         parameters: run.parameters.clone(),
-        cost: run.cost,
+        cost: Some(run.cost),
         simulated: run.simulated,
     }
 }
@@ -180,7 +182,7 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
         simulated: results.as_ref().map(|row| row.simulated),
         results: results.map(shown),
         input: input(run, item.smiles.as_deref()),
-        cost: Cost::default(),
+        cost: None,
         ..job(run, None)
     }
 }
@@ -236,7 +238,8 @@ pub fn shown(mut row: ResultRow) -> ResultRow {
 
 fn links(id: &str, row: &ResultRow) -> Option<DownloadLinks> {
     let file = |kind: &str| format!("/api/v1/jobs/{id}/files/{kind}");
-    row.has_structure.then(|| DownloadLinks { cif: file("cif"), pdb: file("pdb"), json: file("json") })
+    let cif = row.files.contains_key("cif").then(|| file("cif"));
+    row.has_structure.then(|| DownloadLinks { cif, pdb: file("pdb"), json: file("json") })
 }
 
 fn queue(run: &Run) -> Option<Queue> {

@@ -1,0 +1,180 @@
+use super::*;
+use domain::{MAX_LAUNCHES, ShardState};
+use platform::embedded::Event;
+use service::testing::{Bench, tick};
+
+async fn sweep(bench: &Bench) {
+    bench.happened().await;
+    assert_eq!(bench.tell(FUNCTION, tick()).await, StatusCode::NO_CONTENT);
+}
+
+/// What the sweep made known: the run's status as each event of its document tells it, and whether the dispatcher was
+/// woken.
+async fn told(bench: &Bench, run: &Run) -> (Vec<String>, usize) {
+    let job = places::job(&run.uid, &run.job_id);
+    let happened = bench.happened().await;
+    let statuses = happened.iter().filter_map(|event| match event {
+        Event::Document { path, after: Some(body), .. } if *path == job => body["status"].as_str().map(str::to_owned),
+        _ => None,
+    });
+    let woken = |event: &&Event| matches!(event, Event::Message { topic, .. } if topic == places::DISPATCH);
+    (statuses.collect(), happened.iter().filter(woken).count())
+}
+
+#[tokio::test]
+async fn a_run_whose_planning_was_never_heard_of_is_told_of_again() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    bench.wait(179);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await, (vec![], 1), "not silent for long enough");
+    bench.wait(1);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await, (vec!["queued".to_owned()], 1));
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await, (vec![], 1), "it has its time to react");
+}
+
+#[tokio::test]
+async fn a_run_whose_results_were_never_written_is_told_of_again() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    bench.wait(180);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await, (vec!["aggregating".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn reports_that_nobody_heard_of_are_found_and_the_run_moves_on() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    for shard in 0..3 {
+        bench.final_report(&run, shard, 1).await;
+    }
+    bench.wait(180);
+    sweep(&bench).await;
+    assert_eq!((bench.run(&run).await.status, bench.run(&run).await.progress.completed), (Status::Aggregating, 7));
+}
+
+#[tokio::test]
+async fn a_run_whose_shards_are_done_and_that_nobody_counted_moves_on() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    for shard in 0..3 {
+        bench.final_report(&run, shard, 1).await;
+        refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
+    }
+    bench.wait(180);
+    sweep(&bench).await;
+    assert_eq!(bench.run(&run).await.status, Status::Aggregating);
+}
+
+#[tokio::test]
+async fn shards_of_an_execution_that_ended_unheard_wait_for_another_one() {
+    let bench = Bench::new().await;
+    let (run, execution) = bench.running("u1", 7).await;
+    bench.final_report(&run, 1, 1).await;
+    bench.end(&execution).await;
+    bench.wait(180);
+    sweep(&bench).await;
+    let states = [0, 1, 2].map(|shard| bench.shard(&run, shard));
+    let [a, b, c] = states;
+    assert_eq!(
+        (a.await.state, b.await.state, c.await.state),
+        (ShardState::Pending, ShardState::Done, ShardState::Pending)
+    );
+    assert_eq!(told(&bench, &run).await.1, 1, "the dispatcher starts them again");
+}
+
+#[tokio::test]
+async fn an_execution_that_runs_on_is_left_alone() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    bench.wait(3000);
+    sweep(&bench).await;
+    assert_eq!(
+        (bench.shard(&run, 0).await.state, bench.run(&run).await.status),
+        (ShardState::Running, Status::Running)
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_gpus_is_left_waiting() {
+    let bench = Bench::new().await;
+    let run = bench.planned("u1", 7).await;
+    for _ in 0..30 {
+        bench.wait(180);
+        sweep(&bench).await;
+    }
+    assert_eq!((bench.run(&run).await.status, bench.run(&run).await.nudges), (Status::Queued, 0));
+}
+
+#[tokio::test]
+async fn a_closing_that_died_half_way_is_finished() {
+    let bench = Bench::new().await;
+    let run = bench.planned("u1", 2).await;
+    for launch in 1..=MAX_LAUNCHES {
+        let execution = bench.launch(&run, &[0]).await;
+        bench.claim(&run, 0).await;
+        bench.end(&execution).await;
+        let now = bench.now();
+        if launch == MAX_LAUNCHES {
+            bench.change_shard(&run, 0, |shard| shard.closing_attempt(now) > 0).await;
+        } else {
+            bench.change_shard(&run, 0, |shard| shard.take_back(now)).await;
+        }
+    }
+    for _ in 0..2 {
+        bench.wait(180);
+        sweep(&bench).await;
+    }
+    let shard = bench.shard(&run, 0).await;
+    assert_eq!((shard.done, shard.failed), (true, shard.items));
+}
+
+#[tokio::test]
+async fn what_does_not_help_twenty_times_ends_as_a_failed_run_that_says_so() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    for _ in 0..20 {
+        bench.wait(180);
+        sweep(&bench).await;
+    }
+    assert_eq!(bench.run(&run).await.status, Status::Queued);
+    bench.wait(180);
+    sweep(&bench).await;
+    let failed = bench.run(&run).await;
+    let error = failed.error.unwrap();
+    assert_eq!((failed.status, error.code.as_str()), (Status::Failed, "stuck"));
+    assert!(error.message.contains("queued"), "{}", error.message);
+    bench.wait(180);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await.0, Vec::<String>::new(), "what has ended is left alone");
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_helped_neither_hinders_the_others_nor_stays_for_ever() {
+    let bench = Bench::new().await;
+    let broken = bench.planned("u1", 2).await;
+    for _ in 1..MAX_LAUNCHES {
+        bench.launch(&broken, &[0]).await;
+        let now = bench.now();
+        bench.change_shard(&broken, 0, |shard| shard.take_back(now)).await;
+    }
+    let execution = bench.launch(&broken, &[0]).await;
+    bench.end(&execution).await;
+    let input = places::shard_input(&broken.uid, &broken.job_id, 0).unwrap();
+    bench.world.blobs.delete(&input).await.unwrap();
+    bench.wait(1);
+    let (other, execution) = bench.running("u2", 7).await;
+    bench.end(&execution).await;
+    bench.wait(180);
+    sweep(&bench).await;
+    assert_eq!(bench.shard(&other, 0).await.state, ShardState::Pending);
+    assert_eq!(told(&bench, &other).await.1, 1, "the dispatcher is woken all the same");
+    for _ in 0..25 {
+        bench.wait(180);
+        sweep(&bench).await;
+    }
+    assert_eq!(bench.run(&broken).await.error.unwrap().code, "stuck");
+}

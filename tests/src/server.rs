@@ -14,6 +14,9 @@ use tokio::{
 pub struct Server {
     /// With the folder's API key.
     pub client: Client,
+    /// `http://127.0.0.1:PORT`.
+    pub address: String,
+    pub key: String,
     child: Child,
     /// Kept open, so that the program can go on printing.
     _printed: Lines<BufReader<ChildStdout>>,
@@ -36,7 +39,7 @@ impl Server {
         let address = word("serves on ").await;
         let key = word("KEY=").await;
         let client = Client::socket(address.parse().unwrap()).with_key(&key);
-        Server { client, child, _printed: printed }
+        Server { client, address, key, child, _printed: printed }
     }
 
     /// `kill -9`. Its tasks notice by themselves.

@@ -5,11 +5,13 @@
 mod aliases;
 mod broken_rows;
 mod cancelling;
+mod deployment;
 mod failures;
 mod house;
 mod killed;
 mod other_models;
 mod problems;
+mod readme;
 mod repeats;
 mod results;
 mod screen;

@@ -113,5 +113,13 @@ fn library(folder: &str, file_name: &str) -> Result<BlobPath> {
     let is_library = screen::place(&name).is_some_and(|(_, _, part)| part == Part::Library);
     let good = (1..=100).contains(&file_name.len()) && file_name.chars().all(plain) && is_library;
     let path = BlobPath::new(places::UPLOADS, name).ok().filter(|_| good);
-    path.ok_or_else(|| Problem::field("/file_name", "takes letters, digits, '.', '-' and '_', and not the name of a target or of settings"))
+    path.ok_or_else(|| {
+        Problem::field(
+            "/file_name",
+            "takes letters, digits, '.', '-' and '_', and not the name of a target or of settings",
+        )
+    })
 }
+
+#[cfg(test)]
+mod tests;

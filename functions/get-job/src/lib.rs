@@ -28,7 +28,7 @@ async fn get_job(
     let view = match id {
         JobRef::Child(child) => {
             let found = rows::one(&docs, &blobs, &run, child.index).await?;
-            let (item, row) = found.ok_or_else(|| Problem::not_found(run.job_id.child(child.index)))?;
+            let (item, row) = found.ok_or_else(|| missing(&run, child.index))?;
             views::child(&run, &child, &item, row)
         }
         JobRef::Run(_) => view(&docs, &blobs, run).await?,
@@ -46,6 +46,14 @@ async fn get_job_status(
     id: Path<JobRef>,
 ) -> Result<Json<JobView>> {
     get_job(caller, docs, blobs, id).await
+}
+
+/// An item beyond the last one is not there; one that no shard holds yet soon is.
+fn missing(run: &Run, index: u32) -> Problem {
+    if index <= run.items && !run.status.is_final() {
+        return Problem::conflict("the batch is being planned; ask again in a moment").retry_after(1);
+    }
+    Problem::not_found(run.job_id.child(index))
 }
 
 async fn view(docs: &Docs, blobs: &Blobs, run: Run) -> Result<JobView> {

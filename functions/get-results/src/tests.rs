@@ -139,6 +139,11 @@ async fn older_clients_read_the_result_of_one_item_or_a_page_of_all() {
     assert_eq!((item.status, item.text("/ligand_name"), &item.body["affinity_prob"]), (200, "ligand 2", &0.002.into()));
     assert!(item.body.get("files").is_none());
     assert_eq!(ask(run.job_id.to_string()).await.body["total"], 5);
-    let early = ask(bench.predict("u1").await.job_id.to_string()).await;
+    let single = bench.predict("u1").await;
+    let early = ask(single.job_id.to_string()).await;
     assert_eq!((early.status, &early.body["retry_after"]), (409, &5.into()));
+    let now = bench.now();
+    bench.change(&single, |run| run.cancel(now)).await;
+    assert_eq!(ask(single.job_id.to_string()).await.status, 404, "nothing more will come");
+    assert_eq!(ask(run.job_id.child(6)).await.status, 404);
 }

@@ -132,6 +132,39 @@ async fn the_same_name_uploaded_again_is_a_second_run() {
     assert_eq!(bench.runs("u1").await.len(), 2);
 }
 
+/// Cancels and purges a run as its owner would.
+async fn purge(bench: &Bench, run: &Run) {
+    let now = bench.now();
+    bench.change(run, |run| run.cancel(now)).await;
+    service::runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_purged_screen_is_not_brought_back_by_any_event_of_its_folder() {
+    let bench = Bench::new().await;
+    let target = upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    let library = upload(&bench, "u1/abl1/library.csv", LIBRARY).await;
+    let late = bench.object_event(&library).await;
+    let purged = only(&bench, "u1").await;
+    purge(&bench, &purged).await;
+    assert_eq!(bench.tell(FUNCTION, late).await, StatusCode::NO_CONTENT);
+    tell(&bench, &target).await;
+    upload(&bench, "u1/abl1/more.csv", LIBRARY).await;
+    assert_ne!(only(&bench, "u1").await.job_id, purged.job_id);
+}
+
+#[tokio::test]
+async fn purging_a_screen_leaves_a_newer_library_of_its_name() {
+    let bench = Bench::new().await;
+    upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    upload(&bench, "u1/abl1/library.csv", LIBRARY).await;
+    let first = only(&bench, "u1").await;
+    let newer = bench.put(places::UPLOADS, "u1/abl1/library.csv", "name,smiles\nethanol,CCO\n").await;
+    purge(&bench, &first).await;
+    tell(&bench, &newer).await;
+    assert_eq!(only(&bench, "u1").await.items, 1);
+}
+
 #[tokio::test]
 async fn each_library_of_a_folder_is_a_screen_of_its_own() {
     let bench = Bench::new().await;

@@ -87,6 +87,29 @@ async fn shards_of_an_execution_that_ended_unheard_wait_for_another_one() {
 }
 
 #[tokio::test]
+async fn an_execution_that_ended_unheard_is_noticed_in_a_run_that_others_keep_busy() {
+    let bench = Bench::new().await;
+    let run = bench.planned("u1", 7).await;
+    let (ended, _) = (bench.launch(&run, &[0]).await, bench.launch(&run, &[1, 2]).await);
+    bench.end(&ended).await;
+    sweep(&bench).await;
+    assert_eq!(bench.shard(&run, 0).await.state, ShardState::Pending);
+    assert_eq!(bench.shard(&run, 1).await.state, ShardState::Launched);
+}
+
+#[tokio::test]
+async fn results_that_are_there_to_be_written_are_never_given_up() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    for _ in 0..30 {
+        bench.wait(180);
+        sweep(&bench).await;
+    }
+    assert_eq!(bench.run(&run).await.status, Status::Aggregating);
+    assert_eq!(told(&bench, &run).await.0, ["aggregating"]);
+}
+
+#[tokio::test]
 async fn an_execution_that_runs_on_is_left_alone() {
     let bench = Bench::new().await;
     let (run, _) = bench.running("u1", 7).await;

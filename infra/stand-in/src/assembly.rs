@@ -54,12 +54,8 @@ const HELIX: usize = 18;
 const SPACING: f64 = 10.0;
 /// Backbone atoms of an ideal α-helix: name, radius (Å), angle (degrees) and height (Å) relative
 /// to the Cα, which sits at radius 2.28 Å; each residue turns 100° and rises 1.5 Å.
-const BACKBONE: [(&str, f64, f64, f64); 4] = [
-    ("N", 1.55, -27.7, -0.88),
-    ("CA", 2.28, 0.0, 0.0),
-    ("C", 1.66, 26.5, 1.11),
-    ("O", 2.03, 21.0, 2.28),
-];
+const BACKBONE: [(&str, f64, f64, f64); 4] =
+    [("N", 1.55, -27.7, -0.88), ("CA", 2.28, 0.0, 0.0), ("C", 1.66, 26.5, 1.11), ("O", 2.03, 21.0, 2.28)];
 /// Bond length in a ligand's honeycomb, Å (benzene).
 const BOND: f64 = 1.40;
 
@@ -111,22 +107,11 @@ fn protein(sequence: &str, chain: usize, helices: usize, tokens: usize, atoms: &
 /// half turn about x, which keeps it right-handed.
 fn stand(helix: usize, [x, y, z]: [f64; 3]) -> [f64; 3] {
     let (row, column) = (helix / 4, helix % 4);
-    let (y, z) = if helix % 2 == 1 {
-        (-y, 1.5 * (HELIX - 1) as f64 - z)
-    } else {
-        (y, z)
-    };
+    let (y, z) = if helix % 2 == 1 { (-y, 1.5 * (HELIX - 1) as f64 - z) } else { (y, z) };
     [x + SPACING * column as f64, y + SPACING * row as f64, z]
 }
 
-fn ligand(
-    name: &str,
-    elements: &[String],
-    chain: usize,
-    ligands: usize,
-    tokens: usize,
-    atoms: &mut Vec<Atom>,
-) {
+fn ligand(name: &str, elements: &[String], chain: usize, ligands: usize, tokens: usize, atoms: &mut Vec<Atom>) {
     let middle = [-8.0, 25.0 * ligands as f64, 13.0];
     for (i, (element, [y, z])) in elements.iter().zip(honeycomb(elements.len())).enumerate() {
         atoms.push(Atom {
@@ -163,10 +148,7 @@ fn honeycomb(n: usize) -> Vec<[f64; 2]> {
 
 /// The three-letter code of a residue.
 pub fn three_letters(letter: char) -> &'static str {
-    RESIDUES
-        .iter()
-        .find(|(one, _)| *one == letter)
-        .map_or("UNK", |(_, three)| three)
+    RESIDUES.iter().find(|(one, _)| *one == letter).map_or("UNK", |(_, three)| three)
 }
 
 /// The twenty standard residues.
@@ -203,17 +185,9 @@ mod tests {
     }
 
     fn complex() -> Vec<Atom> {
-        let protein = Chain {
-            id: "A".into(),
-            content: Content::Protein("M".repeat(40)),
-        };
-        let ligand = Chain {
-            id: "B".into(),
-            content: Content::Ligand {
-                name: "LIG1".into(),
-                elements: vec!["C".into(); 30],
-            },
-        };
+        let protein = Chain { id: "A".into(), content: Content::Protein("M".repeat(40)) };
+        let ligand =
+            Chain { id: "B".into(), content: Content::Ligand { name: "LIG1".into(), elements: vec!["C".into(); 30] } };
         place(&[protein, ligand], &mut Draws::of(&["x"]))
     }
 
@@ -221,18 +195,8 @@ mod tests {
     fn backbone_bonds_have_their_length() {
         let atoms = complex();
         let [n, ca, c, o, next_n] = [0, 1, 2, 3, 4].map(|i| &atoms[i]);
-        for (a, b, length) in [
-            (n, ca, 1.46),
-            (ca, c, 1.53),
-            (c, o, 1.23),
-            (c, next_n, 1.33),
-        ] {
-            assert!(
-                (distance(a, b) - length).abs() < 0.12,
-                "{} {}",
-                a.name,
-                b.name
-            );
+        for (a, b, length) in [(n, ca, 1.46), (ca, c, 1.53), (c, o, 1.23), (c, next_n, 1.33)] {
+            assert!((distance(a, b) - length).abs() < 0.12, "{} {}", a.name, b.name);
         }
     }
 

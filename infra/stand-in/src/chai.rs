@@ -67,23 +67,14 @@ pub fn main(args: Vec<OsString>, settings: &Settings) -> Outcome {
     settings.load_model();
     settings.work_on(&stem);
     if settings.strikes("oom-structure", &stem) {
-        return Err(Failure::raised(
-            "torch.OutOfMemoryError",
-            "CUDA out of memory.",
-        ));
+        return Err(Failure::raised("torch.OutOfMemoryError", "CUDA out of memory."));
     }
     if settings.strikes("runtime-error", &stem) {
-        return Err(Failure::raised(
-            "RuntimeError",
-            "CUDA error: device-side assert triggered",
-        ));
+        return Err(Failure::raised("RuntimeError", "CUDA error: device-side assert triggered"));
     }
     std::fs::create_dir_all(&output)?;
     let clash = settings.strikes("clash", &stem);
-    let sequences: Vec<&str> = entities
-        .iter()
-        .map(|entity| entity.sequence.as_str())
-        .collect();
+    let sequences: Vec<&str> = entities.iter().map(|entity| entity.sequence.as_str()).collect();
     let input = sequences.join("\n");
     for model in 0..samples {
         let draws = Draws::of(&["chai", seed, &model.to_string(), &input]);
@@ -108,9 +99,7 @@ fn entities(fasta: &Path) -> Result<Vec<Entity>, Failure> {
             return Err(Failure::raised("ValueError", message));
         }
         if entities.iter().any(|other| other.name == name) {
-            let message = format!(
-                "name='{name}' used more than once in inputs. Each entity must have a unique name"
-            );
+            let message = format!("name='{name}' used more than once in inputs. Each entity must have a unique name");
             return Err(Failure::raised("UnsupportedInputError", message));
         }
         entities.push(Entity {
@@ -120,10 +109,7 @@ fn entities(fasta: &Path) -> Result<Vec<Entity>, Failure> {
         });
     }
     if entities.is_empty() {
-        return Err(Failure::raised(
-            "AssertionError",
-            "No inputs found in fasta file",
-        ));
+        return Err(Failure::raised("AssertionError", "No inputs found in fasta file"));
     }
     Ok(entities)
 }
@@ -139,15 +125,9 @@ fn chains(entities: &[Entity], msas: Option<PathBuf>) -> Result<Vec<Chain>, Fail
                 Content::Protein(entity.sequence.clone())
             }
             "ligand" => match smiles::read(&entity.sequence) {
-                Some(ligand) => Content::Ligand {
-                    name: "LIG".to_owned(),
-                    elements: ligand.elements,
-                },
+                Some(ligand) => Content::Ligand { name: "LIG".to_owned(), elements: ligand.elements },
                 None => {
-                    eprintln!(
-                        "ERROR: Failed to load chain for input {} ({})",
-                        entity.name, entity.sequence
-                    );
+                    eprintln!("ERROR: Failed to load chain for input {} ({})", entity.name, entity.sequence);
                     continue;
                 }
             },
@@ -156,10 +136,7 @@ fn chains(entities: &[Entity], msas: Option<PathBuf>) -> Result<Vec<Chain>, Fail
                 return Err(Failure::raised("UnsupportedInputError", message));
             }
         };
-        chains.push(Chain {
-            id: letter.to_string(),
-            content,
-        });
+        chains.push(Chain { id: letter.to_string(), content });
     }
     let tokens: usize = chains.iter().map(Chain::tokens).sum();
     if tokens > MOST_TOKENS {
@@ -182,27 +159,15 @@ fn warn_without_msa(sequence: &str, msas: Option<&Path>) {
     }
 }
 
-fn write_model(
-    output: &Path,
-    model: usize,
-    chains: &[Chain],
-    mut draws: Draws,
-    clash: bool,
-) -> Outcome {
+fn write_model(output: &Path, model: usize, chains: &[Chain], mut draws: Draws, clash: bool) -> Outcome {
     let quality = draws.between(0.0, 1.0);
     let tokens: usize = chains.iter().map(Chain::tokens).sum();
     let level = 0.65 + 0.25 * quality;
-    let plddt: Vec<f32> = (0..tokens)
-        .map(|_| (level + draws.between(-0.06, 0.06)) as f32)
-        .collect();
+    let plddt: Vec<f32> = (0..tokens).map(|_| (level + draws.between(-0.06, 0.06)) as f32).collect();
     let atoms = assembly::place(chains, &mut draws);
     let scores = Scores::of(chains.len(), quality as f32, clash);
     let path = output.join(format!("pred.model_idx_{model}.cif"));
-    println!(
-        "Score={:.4}, writing output to {}",
-        scores.aggregate,
-        path.display()
-    );
+    println!("Score={:.4}, writing output to {}", scores.aggregate, path.display());
     std::fs::write(path, cif::text(chains, &atoms, &plddt))?;
     scores.write(&output.join(format!("scores.model_idx_{model}.npz")))?;
     Ok(())
@@ -220,18 +185,8 @@ struct Scores {
 impl Scores {
     fn of(chains: usize, quality: f32, clash: bool) -> Self {
         let ptm = 0.45 + 0.45 * quality;
-        let iptm = if chains > 1 {
-            0.35 + 0.55 * quality
-        } else {
-            0.0
-        };
-        Self {
-            aggregate: 0.2 * ptm + 0.8 * iptm - if clash { 100.0 } else { 0.0 },
-            ptm,
-            iptm,
-            chains,
-            clash,
-        }
+        let iptm = if chains > 1 { 0.35 + 0.55 * quality } else { 0.0 };
+        Self { aggregate: 0.2 * ptm + 0.8 * iptm - if clash { 100.0 } else { 0.0 }, ptm, iptm, chains, clash }
     }
 
     fn write(&self, path: &Path) -> std::io::Result<()> {

@@ -37,26 +37,15 @@ fn line(cif: &mut String, text: std::fmt::Arguments) {
 }
 
 fn entities(cif: &mut String, chains: &[Chain]) {
-    open_loop(
-        cif,
-        "_entity",
-        &["id", "type", "src_method", "pdbx_number_of_molecules"],
-    );
+    open_loop(cif, "_entity", &["id", "type", "src_method", "pdbx_number_of_molecules"]);
     for (i, chain) in chains.iter().enumerate() {
-        let kind = if chain.is_protein() {
-            "polymer"
-        } else {
-            "non-polymer"
-        };
+        let kind = if chain.is_protein() { "polymer" } else { "non-polymer" };
         line(cif, format_args!("{} {kind} man 1", i + 1));
     }
     close_loop(cif);
     open_loop(cif, "_struct_asym", &["id", "entity_id", "details"]);
     for (i, chain) in chains.iter().enumerate() {
-        line(
-            cif,
-            format_args!("{id} {} 'Model subunit {id}'", i + 1, id = chain.id),
-        );
+        line(cif, format_args!("{id} {} 'Model subunit {id}'", i + 1, id = chain.id));
     }
     close_loop(cif);
 }
@@ -65,18 +54,11 @@ fn polymers(cif: &mut String, chains: &[Chain]) {
     if !chains.iter().any(Chain::is_protein) {
         return;
     }
-    open_loop(
-        cif,
-        "_entity_poly_seq",
-        &["entity_id", "num", "mon_id", "hetero"],
-    );
+    open_loop(cif, "_entity_poly_seq", &["entity_id", "num", "mon_id", "hetero"]);
     for (i, chain) in chains.iter().enumerate() {
         if let Content::Protein(sequence) = &chain.content {
             for (n, letter) in sequence.chars().enumerate() {
-                line(
-                    cif,
-                    format_args!("{} {} {} .", i + 1, n + 1, three_letters(letter)),
-                );
+                line(cif, format_args!("{} {} {} .", i + 1, n + 1, three_letters(letter)));
             }
         }
     }
@@ -113,11 +95,8 @@ fn coordinates(cif: &mut String, chains: &[Chain], atoms: &[Atom], plddt: &[f32]
         let Some(chain) = chains.get(atom.chain) else {
             continue;
         };
-        let (group, sequence_id) = if chain.is_protein() {
-            ("ATOM", atom.residue.to_string())
-        } else {
-            ("HETATM", ".".to_owned())
-        };
+        let (group, sequence_id) =
+            if chain.is_protein() { ("ATOM", atom.residue.to_string()) } else { ("HETATM", ".".to_owned()) };
         let (number, entity, residue) = (i + 1, atom.chain + 1, atom.residue);
         let (symbol, name) = (atom.element.to_uppercase(), &atom.name);
         let (component, id) = (&atom.component, &chain.id);
@@ -142,15 +121,7 @@ fn local_quality(cif: &mut String, chains: &[Chain], plddt: &[f32]) {
     open_loop(
         cif,
         "_ma_qa_metric_local",
-        &[
-            "ordinal_id",
-            "model_id",
-            "label_asym_id",
-            "label_seq_id",
-            "label_comp_id",
-            "metric_id",
-            "metric_value",
-        ],
+        &["ordinal_id", "model_id", "label_asym_id", "label_seq_id", "label_comp_id", "metric_id", "metric_value"],
     );
     let (mut ordinal, mut token) = (1, 0);
     for chain in chains {
@@ -160,10 +131,7 @@ fn local_quality(cif: &mut String, chains: &[Chain], plddt: &[f32]) {
                 for (n, letter) in sequence.chars().enumerate() {
                     let (component, quality) = (three_letters(letter), percent(plddt, token + n));
                     let residue = n + 1;
-                    line(
-                        cif,
-                        format_args!("{ordinal} 1 {id} {residue} {component} 1 {quality:.3}"),
-                    );
+                    line(cif, format_args!("{ordinal} 1 {id} {residue} {component} 1 {quality:.3}"));
                     ordinal += 1;
                 }
             }
@@ -171,10 +139,7 @@ fn local_quality(cif: &mut String, chains: &[Chain], plddt: &[f32]) {
                 let atoms = token..token + elements.len();
                 let sum: f32 = atoms.map(|atom| percent(plddt, atom)).sum();
                 let quality = sum / elements.len() as f32;
-                line(
-                    cif,
-                    format_args!("{ordinal} 1 {id} 1 {name} 1 {quality:.3}"),
-                );
+                line(cif, format_args!("{ordinal} 1 {id} 1 {name} 1 {quality:.3}"));
                 ordinal += 1;
             }
         }

@@ -17,10 +17,7 @@ impl Draws {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        Self {
-            origin: hash.finalize().into(),
-            drawn: 0,
-        }
+        Self { origin: hash.finalize().into(), drawn: 0 }
     }
 
     /// A number in the open interval from `low` to `high`.
@@ -30,10 +27,7 @@ impl Draws {
         hash.update(self.drawn.to_le_bytes());
         self.drawn += 1;
         let bytes: [u8; 32] = hash.finalize().into();
-        let word = bytes
-            .iter()
-            .take(4)
-            .fold(0_u32, |word, &byte| word << 8 | u32::from(byte));
+        let word = bytes.iter().take(4).fold(0_u32, |word, &byte| word << 8 | u32::from(byte));
         low + (f64::from(word) + 0.5) / 4_294_967_296.0 * (high - low)
     }
 
@@ -59,11 +53,7 @@ mod tests {
     #[test]
     fn numbers_stay_inside_their_interval() {
         let mut draws = Draws::of(&["x"]);
-        assert!(
-            (0..500)
-                .map(|_| draws.between(2.0, 3.0))
-                .all(|n| 2.0 < n && n < 3.0)
-        );
+        assert!((0..500).map(|_| draws.between(2.0, 3.0)).all(|n| 2.0 < n && n < 3.0));
         assert!((0..500).map(|_| draws.bell()).all(|n| n.abs() < 3.5));
     }
 }

@@ -32,20 +32,14 @@ enum Failure {
     Usage(#[from] clap::Error),
     /// What a Python tool shows as an uncaught exception: exit code 1.
     #[error("{class}: {message}")]
-    Raised {
-        class: &'static str,
-        message: String,
-    },
+    Raised { class: &'static str, message: String },
     #[error("OSError: {0}")]
     Io(#[from] std::io::Error),
 }
 
 impl Failure {
     fn raised(class: &'static str, message: impl Into<String>) -> Self {
-        Self::Raised {
-            class,
-            message: message.into(),
-        }
+        Self::Raised { class, message: message.into() }
     }
 }
 
@@ -81,17 +75,11 @@ fn play(mut args: Vec<OsString>, settings: &Settings) -> Outcome {
         Some("rfdiffusion") => rfantibody::rfdiffusion(args, settings),
         Some("proteinmpnn") => rfantibody::proteinmpnn(args, settings),
         Some("rf2") => rfantibody::rf2(args, settings),
-        _ => Err(options::usage(format!(
-            "name a tool first: {}",
-            TOOLS.join(", ")
-        ))),
+        _ => Err(options::usage(format!("name a tool first: {}", TOOLS.join(", ")))),
     }
 }
 
 /// The executable's name without its folder, or nothing when it is not text.
 fn tool(name: &OsString) -> &str {
-    Path::new(name)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
+    Path::new(name).file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }

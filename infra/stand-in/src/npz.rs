@@ -14,9 +14,7 @@ pub struct Archive {
 
 impl Archive {
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut archive = Self {
-            npz: NpzWriter::create(path)?,
-        };
+        let mut archive = Self { npz: NpzWriter::create(path)? };
         archive.array("simulated", &[1], [true])?;
         Ok(archive)
     }
@@ -29,12 +27,7 @@ impl Archive {
         values: impl IntoIterator<Item = T>,
     ) -> io::Result<()> {
         let dated_1980 = FileOptions::default().last_modified_time(zip::DateTime::default());
-        let mut array = self
-            .npz
-            .array(name, dated_1980)?
-            .default_dtype()
-            .shape(shape)
-            .begin_nd()?;
+        let mut array = self.npz.array(name, dated_1980)?.default_dtype().shape(shape).begin_nd()?;
         array.extend(values)?;
         array.finish()
     }

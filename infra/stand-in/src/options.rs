@@ -26,10 +26,7 @@ impl CommandLine {
     /// Parses `args`, the first of which is the tool's name.
     pub fn parse(&self, args: Vec<OsString>) -> Result<Options, Failure> {
         let help = Arg::new("help").long("help").action(ArgAction::Help);
-        let mut command = Command::new(self.name)
-            .no_binary_name(false)
-            .disable_help_flag(true)
-            .arg(help);
+        let mut command = Command::new(self.name).no_binary_name(false).disable_help_flag(true).arg(help);
         for &name in self.positionals {
             command = command.arg(Arg::new(name).required(true));
         }
@@ -54,15 +51,13 @@ impl Options {
 
     /// A required value; its absence is a usage error.
     pub fn required(&self, name: &str) -> Result<PathBuf, Failure> {
-        self.path(name)
-            .ok_or_else(|| usage(format!("Missing option '--{name}'.")))
+        self.path(name).ok_or_else(|| usage(format!("Missing option '--{name}'.")))
     }
 
     /// A whole number, `default` when it was not given.
     pub fn count(&self, name: &str, default: usize) -> Result<usize, Failure> {
         self.text(name).map_or(Ok(default), |text| {
-            text.parse()
-                .map_err(|_| usage(format!("--{name}: '{text}' is not a valid integer.")))
+            text.parse().map_err(|_| usage(format!("--{name}: '{text}' is not a valid integer.")))
         })
     }
 

@@ -89,15 +89,10 @@ fn seconds(name: &str) -> Result<Duration, Failure> {
 fn faults(text: &str) -> Result<HashMap<String, Vec<String>>, Failure> {
     let mut faults: HashMap<String, Vec<String>> = HashMap::new();
     for entry in text.split(';').map(str::trim).filter(|e| !e.is_empty()) {
-        let (name, ids) = entry
-            .split_once('=')
-            .filter(|(name, _)| FAULTS.contains(name))
-            .ok_or_else(|| {
-                let known = FAULTS.join(", ");
-                options::usage(format!(
-                    "unknown fault in STAND_IN_FAULTS: {entry} (known: {known})"
-                ))
-            })?;
+        let (name, ids) = entry.split_once('=').filter(|(name, _)| FAULTS.contains(name)).ok_or_else(|| {
+            let known = FAULTS.join(", ");
+            options::usage(format!("unknown fault in STAND_IN_FAULTS: {entry} (known: {known})"))
+        })?;
         let ids = ids.split(',').map(|id| id.trim().to_owned());
         faults.entry(name.to_owned()).or_default().extend(ids);
     }
@@ -110,10 +105,7 @@ mod tests {
 
     #[test]
     fn a_fault_strikes_only_the_ids_it_names() {
-        let settings = Settings {
-            faults: faults("crash=a; oom-affinity=b,c;crash=d").unwrap(),
-            ..Settings::default()
-        };
+        let settings = Settings { faults: faults("crash=a; oom-affinity=b,c;crash=d").unwrap(), ..Settings::default() };
         assert!(settings.strikes("crash", "a") && settings.strikes("crash", "d"));
         assert!(settings.strikes("oom-affinity", "c"));
         assert!(!settings.strikes("oom-affinity", "a") && !settings.strikes("hang", "a"));

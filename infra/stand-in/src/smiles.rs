@@ -4,9 +4,7 @@
 use std::collections::HashSet;
 
 /// Elements that may stand outside brackets, longest first.
-const ORGANIC: [&str; 17] = [
-    "Cl", "Br", "B", "C", "N", "O", "P", "S", "F", "I", "b", "c", "n", "o", "p", "s", "*",
-];
+const ORGANIC: [&str; 17] = ["Cl", "Br", "B", "C", "N", "O", "P", "S", "F", "I", "b", "c", "n", "o", "p", "s", "*"];
 
 /// A ligand as far as a picture of it goes.
 #[derive(Debug, PartialEq)]
@@ -53,10 +51,7 @@ pub fn read(smiles: &str) -> Option<Ligand> {
     elements.retain(|element| element != "H");
     let fragments = smiles.split('.').count();
     let whole = branches == 0 && open_rings.is_empty() && !elements.is_empty();
-    whole.then_some(Ligand {
-        elements,
-        fragments,
-    })
+    whole.then_some(Ligand { elements, fragments })
 }
 
 fn toggle(open: &mut HashSet<u32>, ring: u32) {
@@ -71,9 +66,7 @@ fn bracketed(inside: &str) -> Option<String> {
     let mut letters = symbol.chars().take_while(char::is_ascii_alphabetic);
     let first = letters.next()?;
     let second = letters.next().filter(|c| c.is_ascii_lowercase());
-    Some(capitalised(
-        &first.to_string().chars().chain(second).collect::<String>(),
-    ))
+    Some(capitalised(&first.to_string().chars().chain(second).collect::<String>()))
 }
 
 fn capitalised(symbol: &str) -> String {

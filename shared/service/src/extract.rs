@@ -1,6 +1,6 @@
 //! Extractors that refuse with a problem: the caller learns which field is wrong and why.
 
-use crate::{FieldProblem, Problem};
+use crate::Problem;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
@@ -69,11 +69,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(query) => Ok(Query(query.0)),
-            Err(rejection) => {
-                let reason = rejection.body_text();
-                let error = FieldProblem { pointer: "?query".into(), reason };
-                Err(Problem::bad_request("the query string holds invalid parameters").with_errors(vec![error]))
-            }
+            Err(rejection) => Err(Problem::parameter("", rejection.body_text())),
         }
     }
 }

@@ -129,6 +129,12 @@ impl Problem {
             .with_errors(vec![FieldProblem { pointer: pointer.into(), reason: reason.into() }])
     }
 
+    /// A parameter of the query string is wrong.
+    pub fn parameter(name: &str, reason: impl Into<String>) -> Self {
+        let error = FieldProblem { pointer: format!("?{name}"), reason: reason.into() };
+        Self::bad_request("the query string holds invalid parameters").with_errors(vec![error])
+    }
+
     /// A status that the HTTP layer itself decided on.
     pub fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
         Self::new(status, detail)

@@ -11,8 +11,8 @@ use crate::{Failure, smiles};
 
 /// Elements the affinity head's cleaning step excludes: the commoner ones of its list.
 const EXCLUDED: [&str; 22] = [
-    "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Ga", "Zr", "Mo", "Ru", "Rh", "Pd", "Cd",
-    "Sn", "W", "Ir", "Pt", "Au", "Hg",
+    "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Ga", "Zr", "Mo", "Ru", "Rh", "Pd", "Cd", "Sn", "W", "Ir",
+    "Pt", "Au", "Hg",
 ];
 /// What RDKit says when the cleaning step meets a ligand of several fragments.
 const SALT: &str = "Pre-condition Violation\n\tgetNumImplicitHs() called without preceding call to \
@@ -67,17 +67,12 @@ pub fn list(data: &Path) -> Result<Vec<PathBuf>, Failure> {
     files.sort();
     for file in &files {
         if file.is_dir() {
-            let message = format!(
-                "Found directory {} instead of .fasta or .yaml.",
-                file.display()
-            );
+            let message = format!("Found directory {} instead of .fasta or .yaml.", file.display());
             return Err(Failure::raised("RuntimeError", message));
         }
         let suffix = suffix(file);
         if !["fa", "fas", "fasta", "yml", "yaml"].contains(&suffix.as_str()) {
-            let message = format!(
-                "Unable to parse filetype .{suffix}, please provide a .fasta or .yaml file."
-            );
+            let message = format!("Unable to parse filetype .{suffix}, please provide a .fasta or .yaml file.");
             return Err(Failure::raised("RuntimeError", message));
         }
     }
@@ -100,26 +95,16 @@ pub fn read(path: &Path, id: &str, use_msa_server: bool) -> Result<Record, Failu
         };
         let wanted = binder.as_ref().is_some_and(|binder| ids.contains(binder));
         if wanted && ids.len() > 1 {
-            return Err(value_error(
-                "Cannot compute affinity for a ligand that has multiple copies!",
-            ));
+            return Err(value_error("Cannot compute affinity for a ligand that has multiple copies!"));
         }
         let chain = chain(&kind.to_lowercase(), &entity, wanted, use_msa_server)?;
         for id in ids {
             // As in the real tool, a chain silently replaces another of the same name.
             chains.retain(|other| other.id != id);
-            chains.push(RecordChain {
-                id,
-                ..chain.clone()
-            });
+            chains.push(RecordChain { id, ..chain.clone() });
         }
     }
-    Ok(Record {
-        id: id.to_owned(),
-        simulated: true,
-        affinity: binder,
-        chains,
-    })
+    Ok(Record { id: id.to_owned(), simulated: true, affinity: binder, chains })
 }
 
 fn binder(schema: &Schema) -> Result<Option<String>, Failure> {
@@ -128,22 +113,14 @@ fn binder(schema: &Schema) -> Result<Option<String>, Failure> {
         return Ok(None);
     };
     if asked.any(|other| other.binder != *binder) {
-        return Err(value_error(
-            "Only one affinity ligand is currently supported!",
-        ));
+        return Err(value_error("Only one affinity ligand is currently supported!"));
     }
-    let named = schema
-        .sequences
-        .iter()
-        .flatten()
-        .find(|(_, entity)| match &entity.id {
-            Ids::One(id) => id == binder,
-            Ids::Many(ids) => ids.contains(binder),
-        });
+    let named = schema.sequences.iter().flatten().find(|(_, entity)| match &entity.id {
+        Ids::One(id) => id == binder,
+        Ids::Many(ids) => ids.contains(binder),
+    });
     match named {
-        None => Err(value_error(format!(
-            "Could not find binder with name {binder} in the input!"
-        ))),
+        None => Err(value_error(format!("Could not find binder with name {binder} in the input!"))),
         Some((kind, _)) if kind.to_lowercase() != "ligand" => Err(value_error(format!(
             "Chain {binder} is not a ligand! Affinity is currently only supported for ligands."
         ))),
@@ -152,12 +129,7 @@ fn binder(schema: &Schema) -> Result<Option<String>, Failure> {
 }
 
 /// One entity as a chain still without a name.
-fn chain(
-    kind: &str,
-    entity: &Entity,
-    affinity: bool,
-    use_msa_server: bool,
-) -> Result<RecordChain, Failure> {
+fn chain(kind: &str, entity: &Entity, affinity: bool, use_msa_server: bool) -> Result<RecordChain, Failure> {
     let mut chain = RecordChain::default();
     match (kind, &entity.sequence, &entity.smiles, &entity.ccd) {
         ("protein", Some(sequence), ..) => {
@@ -184,10 +156,7 @@ fn chain(
 fn check_msa(msa: &str, use_msa_server: bool) -> Result<(), Failure> {
     match msa {
         "" if use_msa_server => Ok(()),
-        "" => Err(Failure::raised(
-            "RuntimeError",
-            "Missing MSA's in input and --use_msa_server flag not set.",
-        )),
+        "" => Err(Failure::raised("RuntimeError", "Missing MSA's in input and --use_msa_server flag not set.")),
         "empty" => {
             println!("{EMPTY_MSA}");
             Ok(())
@@ -206,12 +175,7 @@ fn check_msa(msa: &str, use_msa_server: bool) -> Result<(), Failure> {
 
 /// The ligand's heavy atoms, after the checks the real tool makes.
 fn ligand(text: &str, affinity: bool) -> Result<Vec<String>, Failure> {
-    let unreadable = || {
-        Failure::raised(
-            "AttributeError",
-            "'NoneType' object has no attribute 'GetAtoms'",
-        )
-    };
+    let unreadable = || Failure::raised("AttributeError", "'NoneType' object has no attribute 'GetAtoms'");
     let ligand = smiles::read(text).ok_or_else(unreadable)?;
     if affinity {
         let excluded = |element: &String| EXCLUDED.contains(&element.as_str());
@@ -252,19 +216,10 @@ fn from_fasta(text: &str) -> Result<Schema, Failure> {
             "ccd" => ("ligand", None, None, Some(body)),
             other => return Err(value_error(format!("Invalid record id: {other}"))),
         };
-        let entity = Entity {
-            id,
-            sequence,
-            smiles,
-            ccd,
-            msa,
-        };
+        let entity = Entity { id, sequence, smiles, ccd, msa };
         sequences.push(BTreeMap::from([(kind.to_owned(), entity)]));
     }
-    Ok(Schema {
-        sequences,
-        properties: Vec::new(),
-    })
+    Ok(Schema { sequences, properties: Vec::new() })
 }
 
 fn suffix(path: &Path) -> String {

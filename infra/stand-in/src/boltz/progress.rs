@@ -12,10 +12,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn start(total: usize) -> Self {
-        let progress = Self {
-            total,
-            started: Instant::now(),
-        };
+        let progress = Self { total, started: Instant::now() };
         print!("\rPredicting: |          | 0/? [00:00<?, ?it/s]");
         progress.show(0);
         progress
@@ -27,11 +24,7 @@ impl Progress {
         let bar = "█".repeat((share * 10.0) as usize);
         let seconds = self.started.elapsed().as_secs_f64();
         let left = seconds * (self.total - done) as f64 / done.max(1) as f64;
-        let speed = if done == 0 {
-            "?".to_owned()
-        } else {
-            format!("{:5.2}", done as f64 / seconds.max(0.001))
-        };
+        let speed = if done == 0 { "?".to_owned() } else { format!("{:5.2}", done as f64 / seconds.max(0.001)) };
         print!(
             "\rPredicting DataLoader 0: {:3.0}%|{bar:<10}| {done}/{} [{}<{}, {speed}it/s]",
             share * 100.0,

@@ -43,10 +43,7 @@ impl Record {
                     }
                 }
             };
-            Chain {
-                id: chain.id.clone(),
-                content,
-            }
+            Chain { id: chain.id.clone(), content }
         });
         chains.collect()
     }
@@ -56,10 +53,7 @@ impl Record {
     pub fn draws(&self, seed: &str, purpose: &str) -> Draws {
         let mut input = String::new();
         for chain in &self.chains {
-            let residues = chain
-                .sequence
-                .iter()
-                .flat_map(|s| s.chars().map(three_letters));
+            let residues = chain.sequence.iter().flat_map(|s| s.chars().map(three_letters));
             input.extend(residues);
             input.extend(chain.smiles.iter().chain(&chain.ccd).map(String::as_str));
             input.push('\n');
@@ -69,10 +63,7 @@ impl Record {
 
     /// Heavy atoms of the chain whose affinity is asked for.
     pub fn binder_atoms(&self) -> usize {
-        let binder = self
-            .chains
-            .iter()
-            .find(|c| Some(&c.id) == self.affinity.as_ref());
+        let binder = self.chains.iter().find(|c| Some(&c.id) == self.affinity.as_ref());
         binder.map_or(0, |chain| chain.elements.len())
     }
 }

@@ -26,15 +26,9 @@ impl Job<'_> {
     /// reported and skipped: this alone never changes the exit code.
     pub fn process(&self, inputs: Vec<PathBuf>) -> Outcome {
         let folder = self.records_folder();
-        let known: HashSet<String> = self
-            .records()?
-            .into_iter()
-            .map(|record| record.id)
-            .collect();
+        let known: HashSet<String> = self.records()?.into_iter().map(|record| record.id).collect();
         let resumed = folder.exists();
-        let new = inputs
-            .into_iter()
-            .filter(|path| !known.contains(&stem(path)));
+        let new = inputs.into_iter().filter(|path| !known.contains(&stem(path)));
         let new: Vec<PathBuf> = new.collect();
         if resumed && new.is_empty() {
             println!("All inputs are already processed.");
@@ -54,9 +48,7 @@ impl Job<'_> {
                 input::read(&path, &id, self.use_msa_server)
             };
             match read {
-                Ok(record) => {
-                    std::fs::write(folder.join(format!("{id}.json")), write::json(&record)?)?
-                }
+                Ok(record) => std::fs::write(folder.join(format!("{id}.json")), write::json(&record)?)?,
                 Err(error) => report_skipped(&path, &error),
             }
         }
@@ -70,8 +62,7 @@ impl Job<'_> {
         if folder.exists() {
             for entry in folder.read_dir()? {
                 let text = std::fs::read(entry?.path())?;
-                records
-                    .push(serde_json::from_slice::<Record>(&text).map_err(std::io::Error::from)?);
+                records.push(serde_json::from_slice::<Record>(&text).map_err(std::io::Error::from)?);
             }
         }
         records.sort_by(|a, b| a.id.cmp(&b.id));
@@ -111,34 +102,17 @@ impl Job<'_> {
         let id = &record.id;
         self.settings.work_on(id);
         let no_residues = |sequence: &String| sequence.is_empty();
-        if record
-            .chains
-            .iter()
-            .filter_map(|c| c.sequence.as_ref())
-            .any(no_residues)
-        {
-            return Err(Failure::raised(
-                "IndexError",
-                "index 0 is out of bounds for axis 0 with size 0",
-            ));
+        if record.chains.iter().filter_map(|c| c.sequence.as_ref()).any(no_residues) {
+            return Err(Failure::raised("IndexError", "index 0 is out of bounds for axis 0 with size 0"));
         }
         if self.settings.strikes("runtime-error", id) {
-            return Err(Failure::raised(
-                "RuntimeError",
-                "CUDA error: device-side assert triggered",
-            ));
+            return Err(Failure::raised("RuntimeError", "CUDA error: device-side assert triggered"));
         }
         if self.settings.strikes("oom-structure", id) {
             println!("| WARNING: ran out of memory, skipping batch");
             return Ok(false);
         }
-        write::structure(
-            &self.folder(record),
-            record,
-            &self.seed,
-            self.samples,
-            self.settings,
-        )?;
+        write::structure(&self.folder(record), record, &self.seed, self.samples, self.settings)?;
         Ok(true)
     }
 
@@ -190,10 +164,7 @@ impl Job<'_> {
         let half = self.settings.strikes("truncated", &record.id);
         write::affinity(&self.folder(record), record, &self.seed, half)?;
         if half {
-            return Err(Failure::raised(
-                "OSError",
-                "[Errno 28] No space left on device",
-            ));
+            return Err(Failure::raised("OSError", "[Errno 28] No space left on device"));
         }
         Ok(true)
     }
@@ -219,10 +190,7 @@ impl Job<'_> {
         if !self.settings.strikes(fault, &record.id) {
             return Ok(record);
         }
-        println!(
-            "Featurizer failed on {} with error list index out of range. Skipping.",
-            record.id
-        );
+        println!("Featurizer failed on {} with error list index out of range. Skipping.", record.id);
         if k == 0 {
             let message = "maximum recursion depth exceeded while calling a Python object";
             return Err(Failure::raised("RecursionError", message));
@@ -249,24 +217,14 @@ fn report_skipped(path: &Path, error: &Failure) {
         Failure::Raised { message, .. } => message.clone(),
         other => other.to_string(),
     };
-    println!(
-        "Failed to process {}. Skipping. Error: {message}.",
-        path.display()
-    );
+    println!("Failed to process {}. Skipping. Error: {message}.", path.display());
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// `1 input`, `2 inputs`.
 fn inputs(n: usize) -> String {
-    if n == 1 {
-        "1 input".to_owned()
-    } else {
-        format!("{n} inputs")
-    }
+    if n == 1 { "1 input".to_owned() } else { format!("{n} inputs") }
 }

@@ -77,11 +77,7 @@ fn confidence(chains: &[Chain], quality: f64, plddt: f64, draws: &mut Draws) -> 
         _ => single(iptm - 0.04),
     };
     let all = || 0..chains.len();
-    let row = |a: usize| {
-        all()
-            .map(|b| (b.to_string(), pair(a, b)))
-            .collect::<Pairs<f64>>()
-    };
+    let row = |a: usize| all().map(|b| (b.to_string(), pair(a, b))).collect::<Pairs<f64>>();
     let complex_plddt = single(plddt);
     let ranked = if interfaces { iptm } else { ptm };
     Confidence {
@@ -146,10 +142,7 @@ mod tests {
             let mean = f64::midpoint(a.affinity_pred_value1, a.affinity_pred_value2);
             assert!((a.affinity_pred_value - mean).abs() < 1e-6);
             assert!((-3.5..2.0).contains(&a.affinity_pred_value) && a.affinity_pred_value != 0.0);
-            for p in [
-                a.affinity_probability_binary,
-                a.affinity_probability_binary1,
-            ] {
+            for p in [a.affinity_probability_binary, a.affinity_probability_binary1] {
                 assert!((0.0..1.0).contains(&p));
             }
         }
@@ -158,15 +151,9 @@ mod tests {
     #[test]
     fn strong_binders_are_likely_binders() {
         let draws = |n: usize| Affinity::draw(n % 60, &mut Draws::of(&[&n.to_string()]));
-        let (strong, weak): (Vec<_>, Vec<_>) = (0..500)
-            .map(draws)
-            .partition(|a| a.affinity_pred_value < 0.0);
-        let likely = |all: &[Affinity]| {
-            all.iter()
-                .map(|a| a.affinity_probability_binary)
-                .sum::<f64>()
-                / all.len() as f64
-        };
+        let (strong, weak): (Vec<_>, Vec<_>) = (0..500).map(draws).partition(|a| a.affinity_pred_value < 0.0);
+        let likely =
+            |all: &[Affinity]| all.iter().map(|a| a.affinity_probability_binary).sum::<f64>() / all.len() as f64;
         assert!(likely(&strong) > likely(&weak) + 0.2);
     }
 }

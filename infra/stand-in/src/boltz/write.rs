@@ -14,13 +14,7 @@ use crate::settings::Settings;
 use crate::{cif, npz};
 
 /// Writes `predictions/ID/` for every sample, the best first, and what phase two starts from.
-pub fn structure(
-    folder: &Path,
-    record: &Record,
-    seed: &str,
-    samples: usize,
-    settings: &Settings,
-) -> io::Result<()> {
+pub fn structure(folder: &Path, record: &Record, seed: &str, samples: usize, settings: &Settings) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let chains = record.chains();
     let quality = record.draws(seed, "quality").between(0.0, 1.0);
@@ -30,11 +24,7 @@ pub fn structure(
         let sample = Sample::draw(&chains, quality, &mut draws);
         drawn.push((sample, assembly::place(&chains, &mut draws)));
     }
-    drawn.sort_by(|(a, _), (b, _)| {
-        b.confidence
-            .confidence_score
-            .total_cmp(&a.confidence.confidence_score)
-    });
+    drawn.sort_by(|(a, _), (b, _)| b.confidence.confidence_score.total_cmp(&a.confidence.confidence_score));
     for (rank, (sample, atoms)) in drawn.iter().enumerate() {
         let name = format!("{}_model_{rank}", record.id);
         let cif = cif::text(&chains, atoms, &sample.plddt);
@@ -96,9 +86,7 @@ fn arrays(folder: &Path, name: &str, sample: &Sample) -> io::Result<()> {
 fn pre_affinity(path: &Path, chains: &[Chain], atoms: &[Atom]) -> io::Result<()> {
     let mut archive = npz::Archive::create(path)?;
     let (n, m) = (atoms.len() as u64, chains.len() as u64);
-    let residues = chains
-        .iter()
-        .map(|c| if c.is_protein() { c.tokens() } else { 1 });
+    let residues = chains.iter().map(|c| if c.is_protein() { c.tokens() } else { 1 });
     let residues = residues.sum::<usize>() as u64;
     let places = || atoms.iter().flat_map(|atom| atom.place).map(|x| x as f32);
     archive.array("atoms", &[n, 3], places())?;

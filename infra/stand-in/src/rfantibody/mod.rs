@@ -71,11 +71,7 @@ pub fn rfdiffusion(args: Vec<OsString>, settings: &Settings) -> Outcome {
     let wanted = options.count("num-designs", 10)?;
     let (target_pdb, framework_pdb) = (read_pdb(&target)?, read_pdb(&framework)?);
     println!("Running RFdiffusion with {wanted} designs...");
-    println!(
-        "Target: {}\nFramework: {}",
-        target.display(),
-        framework.display()
-    );
+    println!("Target: {}\nFramework: {}", target.display(), framework.display());
     settings.load_model();
     let hotspots = options.text("hotspots").unwrap_or_default();
     let first = quiver::read(&output)?.len();
@@ -90,10 +86,7 @@ pub fn rfdiffusion(args: Vec<OsString>, settings: &Settings) -> Outcome {
         if !hotspots.is_empty() {
             let nearest = draws.between(3.0, 9.0);
             scores.push(format!("mindist={nearest:.2}"));
-            scores.push(format!(
-                "averagemin={:.2}",
-                nearest + draws.between(0.5, 4.0)
-            ));
+            scores.push(format!("averagemin={:.2}", nearest + draws.between(0.5, 4.0)));
         }
         let lines = pdb::design(&framework_pdb, &target_pdb, &mut draws);
         quiver::add(&output, &tag, &scores, &lines)?;
@@ -121,12 +114,7 @@ pub fn proteinmpnn(args: Vec<OsString>, settings: &Settings) -> Outcome {
     Ok(())
 }
 
-fn sequences(
-    design: &quiver::Design,
-    wanted: usize,
-    output: &Path,
-    settings: &Settings,
-) -> Outcome {
+fn sequences(design: &quiver::Design, wanted: usize, output: &Path, settings: &Settings) -> Outcome {
     if settings.strikes("skip", &design.tag) {
         return Err(Failure::raised("ValueError", "failed on request"));
     }
@@ -167,21 +155,13 @@ fn scores(draws: &mut Draws) -> Vec<String> {
         ("interaction_pae".to_owned(), 24.0 - 19.0 * quality),
         ("pae".to_owned(), 14.0 - 10.0 * quality),
         ("pred_lddt".to_owned(), 0.6 + 0.35 * quality),
-        (
-            "target_aligned_antibody_rmsd".to_owned(),
-            12.0 - 11.0 * quality,
-        ),
+        ("target_aligned_antibody_rmsd".to_owned(), 12.0 - 11.0 * quality),
         ("target_aligned_cdr_rmsd".to_owned(), 13.0 - 11.5 * quality),
     ];
     for part in ["antibody", "cdr", "H1", "H2", "H3", "L1", "L2", "L3"] {
-        scores.push((
-            format!("framework_aligned_{part}_rmsd"),
-            draws.between(0.3, 3.0),
-        ));
+        scores.push((format!("framework_aligned_{part}_rmsd"), draws.between(0.3, 3.0)));
     }
-    let pairs = scores
-        .into_iter()
-        .map(|(key, value)| format!("{key}={value:.2}"));
+    let pairs = scores.into_iter().map(|(key, value)| format!("{key}={value:.2}"));
     pairs.collect()
 }
 

@@ -25,10 +25,7 @@ fn parse(text: &str) -> Vec<Design> {
     let mut designs: Vec<Design> = Vec::new();
     for line in text.lines() {
         if let Some(tag) = line.strip_prefix("QV_TAG ") {
-            designs.push(Design {
-                tag: tag.trim().to_owned(),
-                pdb: Vec::new(),
-            });
+            designs.push(Design { tag: tag.trim().to_owned(), pdb: Vec::new() });
         } else if let Some(design) = designs.last_mut().filter(|_| !line.starts_with("QV_SCORE")) {
             design.pdb.push(line.to_owned());
         }
@@ -63,10 +60,7 @@ mod tests {
     fn a_design_added_is_read_back_and_its_tag_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.qv");
-        let design = Design {
-            tag: "ab_0".to_owned(),
-            pdb: vec!["ATOM      1".to_owned()],
-        };
+        let design = Design { tag: "ab_0".to_owned(), pdb: vec!["ATOM      1".to_owned()] };
         add(&path, "ab_0", &["pae=4.20".to_owned()], &design.pdb).unwrap();
         assert_eq!(read(&path).unwrap(), [design]);
         assert!(add(&path, "ab_0", &[], &[]).is_err());

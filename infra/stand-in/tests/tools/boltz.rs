@@ -8,11 +8,7 @@ use serde_json::Value;
 pub const ASPIRIN: &str = "CC(=O)Oc1ccccc1C(=O)O";
 
 pub fn yaml(msa: &str, smiles: &str, affinity: bool) -> String {
-    let properties = if affinity {
-        "properties:\n  - affinity: {binder: B}\n"
-    } else {
-        ""
-    };
+    let properties = if affinity { "properties:\n  - affinity: {binder: B}\n" } else { "" };
     format!(
         "version: 1\nsequences:\n  - protein:\n      id: A\n      sequence: GSHMEAVKLLQEAGYTWRDN\n{msa}\
          \x20 - ligand: {{id: B, smiles: '{smiles}'}}\n{properties}"
@@ -23,31 +19,21 @@ pub fn yaml(msa: &str, smiles: &str, affinity: bool) -> String {
 pub fn bench(ligands: &[(&str, &str)]) -> Bench {
     let bench = Bench::new();
     for (id, smiles) in ligands {
-        bench.write(
-            &format!("in/{id}.yaml"),
-            &yaml("      msa: empty\n", smiles, true),
-        );
+        bench.write(&format!("in/{id}.yaml"), &yaml("      msa: empty\n", smiles, true));
     }
     bench
 }
 
 pub fn predict(bench: &Bench, faults: &str) -> Ended {
-    bench.run(
-        "boltz predict in --out_dir out --accelerator cpu --seed 7",
-        faults,
-    )
+    bench.run("boltz predict in --out_dir out --accelerator cpu --seed 7", faults)
 }
 
 /// Which of the records have a structure, and which an affinity.
 pub fn done(bench: &Bench) -> (Vec<String>, Vec<String>) {
     let files = bench.files("out/boltz_results_in/predictions");
     let ids = |prefix: &str| {
-        let named = files
-            .iter()
-            .filter(|file| file.contains(&format!("/{prefix}_")));
-        named
-            .map(|file| file.split('/').next().unwrap().to_owned())
-            .collect()
+        let named = files.iter().filter(|file| file.contains(&format!("/{prefix}_")));
+        named.map(|file| file.split('/').next().unwrap().to_owned()).collect()
     };
     (ids("confidence"), ids("affinity"))
 }
@@ -89,10 +75,7 @@ fn the_files_of_one_record_are_those_of_a_real_run() {
     assert_eq!(bench.files("out/boltz_results_in/predictions/x1"), names);
     for (ours, real) in [
         ("affinity_x1.json", "affinity_good_aspirin.json"),
-        (
-            "confidence_x1_model_0.json",
-            "confidence_good_aspirin_model_0.json",
-        ),
+        ("confidence_x1_model_0.json", "confidence_good_aspirin_model_0.json"),
     ] {
         let (mut expected, mut found) = (vec!["/simulated".to_owned()], Vec::new());
         keys(&json(&fixture(real)), "", &mut expected);
@@ -103,10 +86,7 @@ fn the_files_of_one_record_are_those_of_a_real_run() {
         assert_eq!(json(&folder.join(ours))["simulated"], true);
     }
     let plddt = folder.join("plddt_x1_model_0.npz");
-    assert_eq!(
-        arrays(&plddt),
-        arrays(&fixture("plddt_good_aspirin_model_0.npz"))
-    );
+    assert_eq!(arrays(&plddt), arrays(&fixture("plddt_good_aspirin_model_0.npz")));
     for name in names.iter().filter(|name| name.ends_with(".npz")) {
         assert!(is_marked(&folder.join(name)), "{name}");
     }
@@ -130,21 +110,12 @@ fn the_structure_shows_the_sequence_and_every_ligand_atom() {
     let path = bench.path("out/boltz_results_in/predictions/x1/x1_model_0.cif");
     let cif = std::fs::read_to_string(path).unwrap();
     let rows = |group: &str| {
-        let rows = cif
-            .lines()
-            .filter(|line| line.split(' ').next() == Some(group));
-        rows.map(|line| line.split(' ').collect::<Vec<_>>())
-            .collect::<Vec<_>>()
+        let rows = cif.lines().filter(|line| line.split(' ').next() == Some(group));
+        rows.map(|line| line.split(' ').collect::<Vec<_>>()).collect::<Vec<_>>()
     };
-    let alphas: Vec<_> = rows("ATOM")
-        .into_iter()
-        .filter(|row| row[3] == "CA")
-        .collect();
+    let alphas: Vec<_> = rows("ATOM").into_iter().filter(|row| row[3] == "CA").collect();
     assert_eq!(alphas.len(), 20);
-    assert_eq!(
-        [alphas[0][5], alphas[1][5], alphas[19][5]],
-        ["GLY", "SER", "ASN"]
-    );
+    assert_eq!([alphas[0][5], alphas[1][5], alphas[19][5]], ["GLY", "SER", "ASN"]);
     assert_eq!(rows("HETATM").len(), 13);
     for row in rows("ATOM").iter().chain(&rows("HETATM")) {
         assert_eq!(row.len(), 19);
@@ -160,9 +131,7 @@ fn the_best_of_several_samples_comes_first() {
     bench.run("boltz predict in --out_dir out --diffusion_samples 4", "");
     let score = |rank: usize| {
         let path = format!("out/boltz_results_in/predictions/x1/confidence_x1_model_{rank}.json");
-        json(&bench.path(&path))["confidence_score"]
-            .as_f64()
-            .unwrap()
+        json(&bench.path(&path))["confidence_score"].as_f64().unwrap()
     };
     let scores: Vec<f64> = (0..4).map(score).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
@@ -172,10 +141,7 @@ fn the_best_of_several_samples_comes_first() {
 fn the_same_input_and_seed_give_the_same_bytes_and_another_seed_does_not() {
     let bench = three();
     for (out, seed) in [("one", 7), ("two", 7), ("three", 8)] {
-        bench.run(
-            &format!("boltz predict in --out_dir {out} --seed {seed}"),
-            "",
-        );
+        bench.run(&format!("boltz predict in --out_dir {out} --seed {seed}"), "");
     }
     assert!(bench.tree("one").len() > 20);
     assert_eq!(bench.tree("one"), bench.tree("two"));
@@ -210,9 +176,7 @@ fn records_and_loading_take_the_time_asked_for() {
     let bench = three();
     let started = Instant::now();
     let mut command = bench.command("boltz predict in --out_dir out", "");
-    command
-        .env("STAND_IN_LOAD_SECONDS", "0.1")
-        .env("STAND_IN_ITEM_SECONDS", "0.05");
+    command.env("STAND_IN_LOAD_SECONDS", "0.1").env("STAND_IN_ITEM_SECONDS", "0.05");
     assert!(command.output().unwrap().status.success());
     assert!(started.elapsed() >= Duration::from_millis(2 * (100 + 3 * 50)));
 }

@@ -8,21 +8,10 @@ use crate::boltz::{ASPIRIN, bench, done, ids, predict, three, yaml};
 
 #[test]
 fn bad_inputs_are_skipped_with_their_reason_and_exit_code_0() {
-    let bench = bench(&[
-        ("good", ASPIRIN),
-        ("open", "CC(=O"),
-        ("salt", "CC(=O)O.Cl"),
-        ("iron", "[Fe]"),
-    ]);
+    let bench = bench(&[("good", ASPIRIN), ("open", "CC(=O"), ("salt", "CC(=O)O.Cl"), ("iron", "[Fe]")]);
     bench.write("in/nomsa.yaml", &yaml("", "CCO", true));
-    bench.write(
-        "in/lost.yaml",
-        &yaml("      msa: missing.a3m\n", "CCO", true),
-    );
-    bench.write(
-        "in/big.yaml",
-        &yaml("      msa: empty\n", &"C".repeat(129), true),
-    );
+    bench.write("in/lost.yaml", &yaml("      msa: missing.a3m\n", "CCO", true));
+    bench.write("in/big.yaml", &yaml("      msa: empty\n", &"C".repeat(129), true));
     let ended = predict(&bench, "");
     assert_eq!(ended.code(), Some(0));
     assert_eq!(done(&bench), (ids("good"), ids("good")));
@@ -70,20 +59,12 @@ fn running_out_of_memory_on_a_structure_costs_all_later_affinities_until_it_is_r
     let bench = three();
     let ended = predict(&bench, "oom-structure=b");
     assert_eq!(ended.code(), Some(1));
-    assert!(
-        ended
-            .printed()
-            .contains("| WARNING: ran out of memory, skipping batch")
-    );
+    assert!(ended.printed().contains("| WARNING: ran out of memory, skipping batch"));
     assert!(ended.printed().contains("Number of failed examples: 1"));
     assert_eq!(done(&bench), (ids("a c"), ids("a")));
     let ended = predict(&bench, "");
     assert_eq!(ended.code(), Some(0));
-    assert!(
-        ended
-            .printed()
-            .contains("Found some existing predictions (2)")
-    );
+    assert!(ended.printed().contains("Found some existing predictions (2)"));
     assert_eq!(done(&bench), (ids("a b c"), ids("a b c")));
 }
 
@@ -144,10 +125,7 @@ fn another_runtime_error_leaves_nobody_with_an_affinity() {
 #[test]
 fn an_empty_sequence_ends_the_run() {
     let bench = three();
-    bench.write(
-        "in/b.yaml",
-        &yaml("", "CCO", true).replace("GSHMEAVKLLQEAGYTWRDN", "''\n      msa: empty"),
-    );
+    bench.write("in/b.yaml", &yaml("", "CCO", true).replace("GSHMEAVKLLQEAGYTWRDN", "''\n      msa: empty"));
     assert_eq!(predict(&bench, "").code(), Some(1));
     assert_eq!(done(&bench), (ids("a"), ids("")));
 }
@@ -156,10 +134,7 @@ fn an_empty_sequence_ends_the_run() {
 fn a_crash_leaves_half_a_structure_and_no_exit_code() {
     let bench = three();
     assert_eq!(predict(&bench, "crash=b").code(), None);
-    assert_eq!(
-        bench.files("out/boltz_results_in/predictions/b"),
-        ["b_model_0.cif"]
-    );
+    assert_eq!(bench.files("out/boltz_results_in/predictions/b"), ["b_model_0.cif"]);
 }
 
 #[test]
@@ -176,22 +151,15 @@ fn a_skipped_record_is_reported_like_a_bad_input() {
     let bench = three();
     let ended = predict(&bench, "skip=b");
     assert_eq!(ended.code(), Some(0));
-    assert!(
-        ended
-            .printed()
-            .contains("Failed to process in/b.yaml. Skipping. Error: ")
-    );
+    assert!(ended.printed().contains("Failed to process in/b.yaml. Skipping. Error: "));
     assert_eq!(done(&bench), (ids("a c"), ids("a c")));
 }
 
 #[test]
 fn a_hanging_record_never_returns() {
     let bench = three();
-    let mut child = bench
-        .command("boltz predict in --out_dir out", "hang=b")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child =
+        bench.command("boltz predict in --out_dir out", "hang=b").stdout(std::process::Stdio::null()).spawn().unwrap();
     let give_up = Instant::now() + Duration::from_secs(20);
     while done(&bench).0.is_empty() && Instant::now() < give_up {
         std::thread::sleep(Duration::from_millis(20));

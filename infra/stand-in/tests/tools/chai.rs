@@ -6,21 +6,14 @@ fn fold(smiles: &str, faults: &str) -> (Bench, Ended) {
     let bench = Bench::new();
     let fasta = format!(">protein|name=tgt\nGSHMEAVKLLQEAGYTWRDN\n>ligand|name=x\n{smiles}\n");
     bench.write("x.fasta", &fasta);
-    let ended = bench.run(
-        "chai-lab fold x.fasta out --seed 1 --num-trunk-recycles 3",
-        faults,
-    );
+    let ended = bench.run("chai-lab fold x.fasta out --seed 1 --num-trunk-recycles 3", faults);
     (bench, ended)
 }
 
 fn chains(bench: &Bench) -> Vec<String> {
     let cif = std::fs::read_to_string(bench.path("out/pred.model_idx_0.cif")).unwrap();
-    let atoms = cif
-        .lines()
-        .filter(|line| line.starts_with("ATOM ") || line.starts_with("HETATM "));
-    let mut chains: Vec<String> = atoms
-        .map(|line| line.split(' ').nth(9).unwrap().to_owned())
-        .collect();
+    let atoms = cif.lines().filter(|line| line.starts_with("ATOM ") || line.starts_with("HETATM "));
+    let mut chains: Vec<String> = atoms.map(|line| line.split(' ').nth(9).unwrap().to_owned()).collect();
     chains.dedup();
     chains
 }
@@ -52,11 +45,7 @@ fn a_used_output_folder_is_refused() {
     let before = bench.tree("out");
     let ended = bench.run("chai-lab fold x.fasta out", "");
     assert_eq!(ended.code(), Some(1));
-    assert!(
-        ended
-            .printed()
-            .contains("Output directory out is not empty.")
-    );
+    assert!(ended.printed().contains("Output directory out is not empty."));
     assert_eq!(bench.tree("out"), before);
 }
 
@@ -70,12 +59,7 @@ fn faults_strike_by_the_name_of_the_fasta_file() {
     assert_eq!(fold("CCO", "runtime-error=x").1.code(), Some(1));
     assert_eq!(fold("CCO", "crash=x").1.code(), None);
     assert_eq!(fold("CCO", "crash=y").1.code(), Some(0));
-    assert!(
-        fold("CCO", "oom-structure=x")
-            .1
-            .printed()
-            .contains("CUDA out of memory")
-    );
+    assert!(fold("CCO", "oom-structure=x").1.printed().contains("CUDA out of memory"));
     assert!(fold("CCO", "clash=x").1.printed().contains("Score=-9"));
 }
 

@@ -1,9 +1,6 @@
 //! The stand-in against the real tools: every test runs the executable and looks at what it
 //! leaves behind. Files of real runs are in `tests/fixtures`.
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail like the tests themselves"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
 mod boltz;
 mod boltz_failures;

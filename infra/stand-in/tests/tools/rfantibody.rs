@@ -3,25 +3,14 @@
 use crate::support::Bench;
 
 fn atom(number: usize, residue: &str, chain: char, position: usize) -> String {
-    format!(
-        "ATOM  {number:5}  CA  {residue} {chain}{position:4}    {:8.3}{:8.3}{:8.3}  1.00  0.00\n",
-        1.0, 2.0, 3.0
-    )
+    format!("ATOM  {number:5}  CA  {residue} {chain}{position:4}    {:8.3}{:8.3}{:8.3}  1.00  0.00\n", 1.0, 2.0, 3.0)
 }
 
 fn bench() -> Bench {
     let bench = Bench::new();
-    let framework: String = (1..=4)
-        .map(|i| atom(i, "VAL", if i < 3 { 'H' } else { 'L' }, i))
-        .collect();
-    bench.write(
-        "frame.pdb",
-        &format!("{framework}REMARK PDBinfo-LABEL:    2 H1\n"),
-    );
-    bench.write(
-        "target.pdb",
-        &(atom(1, "TRP", 'B', 146) + &atom(2, "LYS", 'B', 170)),
-    );
+    let framework: String = (1..=4).map(|i| atom(i, "VAL", if i < 3 { 'H' } else { 'L' }, i)).collect();
+    bench.write("frame.pdb", &format!("{framework}REMARK PDBinfo-LABEL:    2 H1\n"));
+    bench.write("target.pdb", &(atom(1, "TRP", 'B', 146) + &atom(2, "LYS", 'B', 170)));
     bench
 }
 
@@ -44,16 +33,8 @@ fn lines(bench: &Bench, file: &str, start: &str) -> Vec<String> {
 fn names_grow_from_step_to_step() {
     let bench = bench();
     assert_eq!(steps(&bench, ""), [Some(0); 3]);
-    assert_eq!(
-        lines(&bench, "1.qv", "QV_TAG "),
-        ["samples_design_0", "samples_design_1"]
-    );
-    let designs = [
-        "0_dldesign_0",
-        "0_dldesign_1",
-        "1_dldesign_0",
-        "1_dldesign_1",
-    ];
+    assert_eq!(lines(&bench, "1.qv", "QV_TAG "), ["samples_design_0", "samples_design_1"]);
+    let designs = ["0_dldesign_0", "0_dldesign_1", "1_dldesign_0", "1_dldesign_1"];
     let tags = designs.map(|design| format!("samples_design_{design}_best"));
     assert_eq!(lines(&bench, "3.qv", "QV_TAG "), tags);
 }
@@ -63,23 +44,14 @@ fn the_last_step_writes_every_score_and_the_mark() {
     let bench = bench();
     steps(&bench, "");
     let scores = lines(&bench, "3.qv", "QV_SCORE samples_design_0_dldesign_0_best ");
-    let keys = scores[0]
-        .split('|')
-        .map(|pair| pair.split_once('=').unwrap().0);
+    let keys = scores[0].split('|').map(|pair| pair.split_once('=').unwrap().0);
     let expected = "interaction_pae pae pred_lddt target_aligned_antibody_rmsd target_aligned_cdr_rmsd \
         framework_aligned_antibody_rmsd framework_aligned_cdr_rmsd framework_aligned_H1_rmsd \
         framework_aligned_H2_rmsd framework_aligned_H3_rmsd framework_aligned_L1_rmsd \
         framework_aligned_L2_rmsd framework_aligned_L3_rmsd simulated";
-    assert_eq!(
-        keys.collect::<Vec<_>>(),
-        expected.split_whitespace().collect::<Vec<_>>()
-    );
+    assert_eq!(keys.collect::<Vec<_>>(), expected.split_whitespace().collect::<Vec<_>>());
     for file in ["1.qv", "2.qv", "3.qv"] {
-        assert!(
-            lines(&bench, file, "QV_SCORE ")
-                .iter()
-                .all(|line| line.ends_with("simulated=1"))
-        );
+        assert!(lines(&bench, file, "QV_SCORE ").iter().all(|line| line.ends_with("simulated=1")));
     }
 }
 
@@ -127,16 +99,7 @@ fn the_tool_can_be_chosen_by_the_name_of_a_link() {
     let link = bench.path("rfdiffusion");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_model-stand-in"), &link).unwrap();
     let mut command = std::process::Command::new(link);
-    command.current_dir(bench.path("")).args([
-        "-t",
-        "target.pdb",
-        "-f",
-        "frame.pdb",
-        "-q",
-        "1.qv",
-        "-n",
-        "1",
-    ]);
+    command.current_dir(bench.path("")).args(["-t", "target.pdb", "-f", "frame.pdb", "-q", "1.qv", "-n", "1"]);
     assert!(command.output().unwrap().status.success());
     assert_eq!(lines(&bench, "1.qv", "QV_TAG "), ["samples_design_0"]);
 }

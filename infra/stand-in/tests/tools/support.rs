@@ -14,9 +14,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -85,23 +83,18 @@ impl Ended {
 
 /// A file of a real run.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// What an npz archive holds: name, element type and shape of each array, without the mark.
 pub fn arrays(path: &Path) -> BTreeSet<(String, String, Vec<u64>)> {
     let mut archive = npyz::npz::NpzArchive::open(path).unwrap();
     let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
-    let described = names
-        .into_iter()
-        .filter(|name| name != "simulated")
-        .map(|name| {
-            let array = archive.by_name(&name).unwrap().unwrap();
-            let (kind, shape) = (array.dtype().descr(), array.shape().to_vec());
-            (name, kind, shape)
-        });
+    let described = names.into_iter().filter(|name| name != "simulated").map(|name| {
+        let array = archive.by_name(&name).unwrap().unwrap();
+        let (kind, shape) = (array.dtype().descr(), array.shape().to_vec());
+        (name, kind, shape)
+    });
     described.collect()
 }
 

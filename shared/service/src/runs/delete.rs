@@ -1,6 +1,6 @@
 //! The end of a run at its owner's wish: stopping it, and later removing what it left.
 
-use super::{find, shards, update};
+use super::{find, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Run, Shard, Source, Status, Uid};
 use futures::StreamExt;
@@ -45,8 +45,12 @@ pub async fn cancel_or_purge(world: &World, caller: &Caller, id: &JobId, purge: 
 /// a worker wrote meanwhile; what it writes later is removed when its report arrives.
 async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
     if let Source::Upload(name) = &run.source {
-        // Without its library, no later event of the folder starts the screen again.
-        world.blobs.delete(&BlobPath::new(places::UPLOADS, name.clone())?).await?;
+        // Without its library, no later event of the folder starts the screen again; a newer upload of the name stays.
+        let library = BlobPath::new(places::UPLOADS, name.clone())?;
+        let own = |generation| screen::job_id(&library, generation).is_ok_and(|id| id == run.job_id);
+        if world.blobs.head(&library).await?.is_some_and(|meta| own(meta.generation)) {
+            world.blobs.delete(&library).await?;
+        }
     }
     remove_objects(world, &run.uid, &run.job_id).await?;
     loop {

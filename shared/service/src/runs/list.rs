@@ -1,6 +1,6 @@
 //! Pages of the caller's runs, the newest first.
 
-use crate::{Caller, FieldProblem, Problem, places};
+use crate::{Caller, Problem, places};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::{JobType, Run, Status};
 use platform::{Cursor, Direction, Docs, Query};
@@ -38,7 +38,7 @@ pub struct Listed {
 pub async fn list(docs: &Docs, caller: &Caller, asked: &ListQuery) -> Result<Listed, Problem> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(wrong("limit", "takes 1 to 500"));
+        return Err(Problem::parameter("limit", "takes 1 to 500"));
     }
     let mut query = Query::collection(places::jobs(&caller.uid)).order_by("created_at", Direction::Descending);
     if let Some(status) = asked.status {
@@ -66,11 +66,6 @@ fn encode(run: &Run) -> String {
 fn decode(caller: &Caller, text: &str) -> Result<Cursor, Problem> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
     let parts: Option<(domain::Timestamp, domain::JobId)> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let (created_at, job_id) = parts.ok_or_else(|| wrong("cursor", "is not one that a page gave"))?;
+    let (created_at, job_id) = parts.ok_or_else(|| Problem::parameter("cursor", "is not one that a page gave"))?;
     Ok(Cursor { value: Some(json!(created_at)), path: caller.job(&job_id) })
-}
-
-fn wrong(name: &str, reason: &str) -> Problem {
-    let error = FieldProblem { pointer: format!("?{name}"), reason: reason.into() };
-    Problem::bad_request("the query string holds invalid parameters").with_errors(vec![error])
 }

@@ -4,7 +4,7 @@
 //! offsets, one more than rows), so that a page in that order is two ranged reads however long the run is.
 
 use super::{exports, rows, views::shown};
-use crate::{FieldProblem, Problem, places};
+use crate::{Problem, places};
 use domain::{BatchResults, OutcomeStatus, Ranking, ResultRow, Run, SortDirection, Summary, Timestamp};
 use models::Better;
 use platform::{Blobs, Docs, PutOptions, Result};
@@ -119,9 +119,9 @@ pub struct ResultsPage {
 pub async fn page(docs: &Docs, blobs: &Blobs, run: &Run, query: &ResultsQuery) -> Result<ResultsPage, Problem> {
     let limit = query.limit.unwrap_or(100);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(parameter("limit", "takes 1 to 500"));
+        return Err(Problem::parameter("limit", "takes 1 to 500"));
     }
-    let wrong = |_| parameter("cursor", "is not one that a page gave");
+    let wrong = |_| Problem::parameter("cursor", "is not one that a page gave");
     let start = query.cursor.as_ref().map_or(Ok(0), |cursor| cursor.parse::<u64>().map_err(wrong))?;
     let sorted_by = sorting(run, query)?;
     let in_rank_order =
@@ -151,7 +151,7 @@ fn sorting(run: &Run, query: &ResultsQuery) -> Result<Ranking, Problem> {
         let cards = models::find(&run.model).map(|model| model.card().scores).unwrap_or_default();
         let Some(card) = cards.iter().find(|card| card.name == score) else {
             let known: Vec<_> = cards.iter().map(|card| card.name).collect();
-            return Err(parameter("sort", format!("takes one of {}", known.join(", "))));
+            return Err(Problem::parameter("sort", format!("takes one of {}", known.join(", "))));
         };
         let lower = matches!(card.better, Better::Lower);
         ranking.score = score.clone();
@@ -163,11 +163,6 @@ fn sorting(run: &Run, query: &ResultsQuery) -> Result<Ranking, Problem> {
         None => {}
     }
     Ok(ranking)
-}
-
-fn parameter(name: &str, reason: impl Into<String>) -> Problem {
-    let error = FieldProblem { pointer: format!("?{name}"), reason: reason.into() };
-    Problem::bad_request("the query string holds invalid parameters").with_errors(vec![error])
 }
 
 async fn ranked(blobs: &Blobs, run: &Run, start: u64, limit: u32) -> Result<(Vec<ResultRow>, u64)> {

@@ -167,7 +167,8 @@ impl Run {
     pub fn finish(&mut self, summary: Summary, simulated: bool, now: Timestamp) {
         self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
         if self.status == Status::Failed {
-            self.error = Some(RunError::new("no_results", "no item of the run has a result; each one says why in the results"));
+            self.error =
+                Some(RunError::new("no_results", "no item of the run has a result; each one says why in the results"));
         }
         self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
         self.simulated = Some(simulated);

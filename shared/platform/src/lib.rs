@@ -12,6 +12,8 @@ pub mod docs;
 pub mod embedded;
 mod error;
 pub mod executions;
+#[cfg(feature = "google")]
+pub mod google;
 mod ids;
 
 pub use blobs::{BlobPath, Blobs, Method, ObjectMeta, PutMode, PutOptions};

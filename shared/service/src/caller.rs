@@ -1,7 +1,7 @@
 //! Who is asking. A handler that takes a [`Caller`] cannot be reached without a verified identity, and reaches
 //! documents and objects only through paths made from it.
 
-use crate::{Problem, World, places};
+use crate::{Problem, World, places, tokens::TokenError};
 use axum::{extract::FromRequestParts, http::request::Parts};
 use domain::{JobId, Timestamp, Uid};
 use platform::DocPath;
@@ -46,10 +46,14 @@ impl FromRequestParts<World> for Caller {
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            return world.verifier.verify(token, world.clock.now()).map(|uid| Caller { uid }).map_err(|error| {
-                tracing::info!(reason = %error, "token refused");
-                Problem::unauthorized("the token is not valid")
-            });
+            return match world.verifier.check(token, world.clock.now()).await {
+                Ok(uid) => Ok(Caller { uid }),
+                Err(TokenError::NoKeys(cause)) => Err(Problem::unavailable(cause)),
+                Err(error) => {
+                    tracing::info!(reason = %error, "token refused");
+                    Err(Problem::unauthorized("the token is not valid"))
+                }
+            };
         }
         let Some(key) = text(API_KEY) else {
             return Err(Problem::unauthorized("send a bearer token, or an API key in x-api-key"));

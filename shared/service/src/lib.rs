@@ -4,16 +4,21 @@
 //! views) lives in [`runs`]; where everything lies in [`places`].
 
 pub mod caller;
+mod config;
 pub mod events;
 mod extract;
 mod function;
+pub mod keys;
 pub mod places;
 mod problem;
 pub mod runs;
 pub mod start;
+pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tokens;
+#[cfg(test)]
+mod tokens_tests;
 mod world;
 
 pub use caller::Caller;

@@ -1,19 +1,26 @@
 //! Verification of identity tokens, in full: signature by a known key, RS256 only, issuer, audience, times, subject.
 //! What the token's own header says about where keys may be found is never followed.
 
+use crate::keys::{FetchError, KeyCache};
 use chrono::{DateTime, Utc};
 use domain::Uid;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Clocks may differ by this much, in seconds.
-const LEEWAY: u64 = 60;
+const LEEWAY: i64 = 60;
 
 /// Whose tokens are taken, and the keys they are signed with.
 pub struct Verifier {
     issuer: String,
     audience: String,
-    keys: JwkSet,
+    keys: Keys,
+}
+
+enum Keys {
+    Given(Arc<JwkSet>),
+    Fetched(KeyCache),
 }
 
 /// Why a token was not taken. The caller learns only that it was not.
@@ -23,38 +30,62 @@ pub enum TokenError {
     Key,
     #[error("the token is not valid")]
     Invalid(#[source] jsonwebtoken::errors::Error),
-    #[error("the token was issued in the future")]
+    #[error("the token has run out, or begins or was issued in the future")]
     Times,
     #[error("the token names no user")]
     Subject,
+    /// Nothing is wrong with the token: it cannot be judged now.
+    #[error("the keys of the issuer cannot be had")]
+    NoKeys(#[source] FetchError),
 }
 
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    exp: i64,
+    nbf: Option<i64>,
     iat: i64,
     auth_time: Option<i64>,
 }
 
 impl Verifier {
     pub fn new(issuer: String, audience: String, keys: JwkSet) -> Self {
-        Verifier { issuer, audience, keys }
+        Verifier { issuer, audience, keys: Keys::Given(Arc::new(keys)) }
     }
 
-    /// The user a token speaks for.
+    /// A verifier whose keys are the issuer's current ones.
+    pub fn fetching(issuer: String, audience: String, keys: KeyCache) -> Self {
+        Verifier { issuer, audience, keys: Keys::Fetched(keys) }
+    }
+
+    /// The user a token speaks for, once the issuer's keys are at hand.
+    pub async fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Uid, TokenError> {
+        if let Keys::Fetched(cache) = &self.keys {
+            let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
+            let key = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(TokenError::Key)?;
+            cache.refresh(&key, now).await.map_err(TokenError::NoKeys)?;
+        }
+        self.verify(token, now)
+    }
+
+    /// The user a token speaks for, by the keys at hand.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Uid, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
-        let key = header.kid.filter(|_| header.alg == Algorithm::RS256).and_then(|kid| self.keys.find(&kid));
+        let keys = match &self.keys {
+            Keys::Given(keys) => keys.clone(),
+            Keys::Fetched(cache) => cache.current(),
+        };
+        let key = header.kid.filter(|_| header.alg == Algorithm::RS256).and_then(|kid| keys.find(&kid));
         let key = DecodingKey::from_jwk(key.ok_or(TokenError::Key)?).map_err(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::RS256);
-        rules.leeway = LEEWAY;
-        rules.validate_nbf = true;
+        // Times are compared below, by the caller's clock.
+        rules.validate_exp = false;
         rules.set_issuer(&[&self.issuer]);
         rules.set_audience(&[&self.audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &rules).map_err(TokenError::Invalid)?.claims;
-        let latest = now.timestamp() + LEEWAY as i64;
-        if claims.iat > latest || claims.auth_time.is_some_and(|time| time > latest) {
+        let begins = [Some(claims.iat), claims.auth_time, claims.nbf].into_iter().flatten().max().unwrap_or(claims.iat);
+        if begins > now.timestamp() + LEEWAY || claims.exp < now.timestamp() - LEEWAY {
             return Err(TokenError::Times);
         }
         Uid::try_from(claims.sub).map_err(|_| TokenError::Subject)

@@ -20,7 +20,8 @@ impl Links {
         Links { base: Some(base), key }
     }
 
-    pub(super) fn unsigned() -> Self {
+    /// Links that nobody accepts.
+    pub fn unsigned() -> Self {
         Links { base: None, key: vec![] }
     }
 

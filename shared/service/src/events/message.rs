@@ -1,6 +1,6 @@
 //! A Pub/Sub push.
 
-use crate::Problem;
+use crate::{Problem, telemetry};
 use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
@@ -46,6 +46,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Push<T> {
         let body = to_bytes(request.into_body(), PUSH_LIMIT).await.map_err(|_| refused("it is too large".into()))?;
         let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))?;
         let Inner { data, attributes, message_id } = envelope.message;
+        telemetry::adopt(attributes.get(telemetry::TRACEPARENT).map(String::as_str));
         let data = BASE64_STANDARD.decode(data).map_err(|error| refused(error.to_string()))?;
         let data = serde_json::from_slice(&data).map_err(|error| refused(error.to_string()))?;
         Ok(Push { data, attributes, message_id })

@@ -1,7 +1,7 @@
 //! An object was written: `google.cloud.storage.object.v1.finalized`, JSON.
 
 use super::{cloud_event, payload};
-use crate::{Problem, World};
+use crate::{Problem, World, telemetry};
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest},
@@ -9,6 +9,7 @@ use axum::{
 use platform::{BlobPath, ObjectMeta};
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const KIND: &str = "google.cloud.storage.object.v1.finalized";
 
@@ -27,6 +28,8 @@ struct StorageObject {
     name: String,
     generation: String,
     size: String,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 impl FromRequest<World> for Finalized {
@@ -37,6 +40,7 @@ impl FromRequest<World> for Finalized {
         let refused = |what: String| Problem::bad_request(format!("the event's content is not an object: {what}"));
         let object: StorageObject =
             serde_json::from_slice(&payload(&event)?).map_err(|error| refused(error.to_string()))?;
+        telemetry::adopt(object.metadata.get(telemetry::TRACEPARENT).map(String::as_str));
         let bucket = object.bucket.strip_prefix(&world.settings.bucket_prefix);
         let bucket = bucket.ok_or_else(|| refused(format!("the bucket {:?} is not ours", object.bucket)))?;
         let path = BlobPath::new(bucket, object.name).map_err(|error| refused(error.to_string()))?;

@@ -1,0 +1,89 @@
+//! Signed links: a plain GET or PUT of `/BUCKET/NAME`. The signature is taken on trust; its time is not, so that a test
+//! sees a link run out.
+
+use crate::{
+    Draft, Refused, State,
+    http_plane::{content, error},
+};
+use axum::{
+    body::Bytes,
+    extract::{self, Path, Query},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use platform::Clock;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(crate) struct Signed {
+    #[serde(rename = "X-Goog-Date")]
+    date: String,
+    /// In seconds.
+    #[serde(rename = "X-Goog-Expires")]
+    expires: i64,
+    #[serde(rename = "X-Goog-Signature")]
+    signature: String,
+    #[serde(rename = "response-content-disposition")]
+    disposition: Option<String>,
+}
+
+pub(crate) async fn get(
+    extract::State(state): extract::State<State>,
+    Path((bucket, object)): Path<(String, String)>,
+    Query(signed): Query<Signed>,
+    headers: HeaderMap,
+) -> Response {
+    if !signed.is_good(Clock::system().now()) {
+        return error(StatusCode::BAD_REQUEST, "The link has expired.");
+    }
+    let Some(stored) = state.objects.get(&bucket, &object) else {
+        return error(StatusCode::NOT_FOUND, "The specified key does not exist.");
+    };
+    let mut response = content(&stored, &headers);
+    if let Some(disposition) = signed.disposition.and_then(|text| text.parse().ok()) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
+}
+
+pub(crate) async fn put(
+    extract::State(state): extract::State<State>,
+    Path((bucket, name)): Path<(String, String)>,
+    Query(signed): Query<Signed>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !signed.is_good(Clock::system().now()) {
+        return error(StatusCode::BAD_REQUEST, "The link has expired.");
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
+    match state.objects.put(Draft { bucket, name, content_type, ..Draft::default() }, body) {
+        Ok(_) => StatusCode::OK.into_response(),
+        Err(Refused::NoBucket) => error(StatusCode::NOT_FOUND, "The specified bucket does not exist."),
+        Err(_) => error(StatusCode::PRECONDITION_FAILED, "A precondition did not hold."),
+    }
+}
+
+impl Signed {
+    fn is_good(&self, now: DateTime<Utc>) -> bool {
+        let begun = NaiveDateTime::parse_from_str(&self.date, "%Y%m%dT%H%M%SZ").map(|time| time.and_utc());
+        let ends = begun.map(|begun| begun + TimeDelta::seconds(self.expires));
+        !self.signature.is_empty() && ends.is_ok_and(|end| now <= end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_runs_out() {
+        let signed = Signed { date: "20261123T120000Z".into(), expires: 60, signature: "ab".into(), disposition: None };
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert!(signed.is_good(at("2026-11-23T12:01:00Z")));
+        assert!(!signed.is_good(at("2026-11-23T12:01:01Z")));
+        assert!(!Signed { date: "yesterday".into(), ..signed }.is_good(at("2026-11-23T12:00:00Z")));
+    }
+}

@@ -91,10 +91,12 @@ resource "google_firestore_field" "unindexed" {
   index_config {}
 }
 
-# What an Idempotency-Key was answered is forgotten after its day.
+# What an Idempotency-Key was answered is forgotten after its day, which execution a claim started after a week.
 resource "google_firestore_field" "expiry" {
+  for_each = toset(["idempotency", "claims"])
+
   database   = google_firestore_database.main.name
-  collection = "idempotency"
+  collection = each.value
   field      = "expire_at"
 
   ttl_config {}

@@ -101,14 +101,18 @@ async fn note(docs: &Docs, lease_id: &str, execution: &str) -> Result<()> {
 async fn start(world: &World, lease: &Lease) -> Result<String> {
     let tasks: Vec<_> = lease.tasks.iter().map(|task| format!("{}:{}", task.shard, task.launch)).collect();
     let limit = world.settings.task_limit;
+    let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
+    let mut env = BTreeMap::from([
+        ("RUN".to_owned(), format!("{}/{}", lease.uid, lease.job_id)),
+        ("SHARDS".to_owned(), tasks.join(",")),
+        ("TASK_SECONDS".to_owned(), limit.as_secs().to_string()),
+    ]);
+    // The execution belongs to the trace of its run, not to that of whoever woke the dispatcher.
+    env.extend(run.and_then(|run| run.value.traceparent).map(|trace| ("TRACEPARENT".to_owned(), trace)));
     let request = StartRequest {
         job: places::WORKER_JOB.to_owned(),
         claim: lease.id.clone(),
-        env: BTreeMap::from([
-            ("RUN".to_owned(), format!("{}/{}", lease.uid, lease.job_id)),
-            ("SHARDS".to_owned(), tasks.join(",")),
-            ("TASK_SECONDS".to_owned(), limit.as_secs().to_string()),
-        ]),
+        env,
         tasks: lease.tasks.len() as u32,
         timeout: limit,
     };

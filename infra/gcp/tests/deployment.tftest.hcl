@@ -250,7 +250,7 @@ run "queries_find_their_indexes" {
     error_message = "All users' runs of one status cannot be counted."
   }
   assert {
-    condition     = google_firestore_field.expiry.collection == "idempotency" && google_firestore_field.expiry.field == "expire_at" && length(google_firestore_field.expiry.ttl_config) == 1
+    condition     = toset(keys(google_firestore_field.expiry)) == toset(["idempotency", "claims"]) && alltrue([for field in google_firestore_field.expiry : field.field == "expire_at" && length(field.ttl_config) == 1])
     error_message = "Idempotency keys are never forgotten."
   }
   assert {

@@ -123,6 +123,9 @@ pub struct Run {
     /// True if any result came from a stand-in; unknown before the first result.
     pub simulated: Option<bool>,
     pub error: Option<RunError>,
+    /// The trace of the request that made the run (W3C `traceparent`): its events and executions go on in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// Raised by the reconciler so that a lost event is told again.
     pub nudges: u32,
 }

@@ -79,6 +79,11 @@ fn current() -> Option<Trace> {
     CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
 }
 
+/// The trace of the request under way in W3C's form, to be kept with what it makes.
+pub fn traceparent() -> Option<String> {
+    current().map(|trace| trace.traceparent())
+}
+
 /// Says which trace the request under way belongs to, once its content has told: the one it was published or written
 /// under, not the one that delivered it.
 pub fn adopt(traceparent: Option<&str>) {

@@ -1,7 +1,7 @@
 //! A document was written: `google.cloud.firestore.document.v1.*`, protobuf in binary mode.
 
 use super::{cloud_event, payload, proto};
-use crate::Problem;
+use crate::{Problem, telemetry::adopt};
 use axum::{
     extract::{FromRequest, Request},
     http::{Method, Request as HttpRequest},
@@ -44,7 +44,9 @@ impl<S: Send + Sync> FromRequest<S> for DocumentChange {
         let path = document.and_then(|document| document.path());
         let path = path.ok_or_else(|| Problem::bad_request("the event names no document"))?;
         let path = DocPath::parse(path).map_err(|error| Problem::bad_request(error.to_string()))?;
-        Ok(DocumentChange { path, value: data.value.map(|document| document.json()) })
+        let change = DocumentChange { path, value: data.value.map(|document| document.json()) };
+        adopt(change.text("traceparent"));
+        Ok(change)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     library::{self, IngestError, Judged, Ligands},
     repeat::{remember, repeated},
 };
-use crate::{FieldProblem, Problem, Settings, World, places};
+use crate::{FieldProblem, Problem, Settings, World, places, telemetry::traceparent};
 use domain::{
     Cost, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
 };
@@ -258,6 +258,7 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         summary: None,
         simulated: None,
         error: None,
+        traceparent: traceparent(),
         nudges: 0,
     };
     if judged.accepted == 0 {

@@ -2,7 +2,7 @@
 //! when this is dropped.
 
 use crate::eventarc;
-use emulators::{Emulator, PubSub, Sdk};
+use emulators::{Emulator, PubSub, Sdk, free_address};
 use gcs_server::Subscriber;
 use local::Access;
 use platform::{
@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use service::{Trigger, Work};
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
@@ -28,6 +27,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud-hub");
 const PROJECT: &str = "end-to-end";
 const REGION: &str = "us-central1";
 const PREFIX: &str = "e2e-";
+/// The trace that every submission is made under.
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// How long anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -37,7 +38,7 @@ pub struct Cloud {
     token: String,
     http: Client,
     jobs: run_admin::Server,
-    _objects: gcs_server::Server,
+    objects: gcs_server::Server,
     _functions: Vec<Child>,
     _emulators: [Emulator; 2],
     _folder: tempfile::TempDir,
@@ -47,7 +48,7 @@ impl Cloud {
     pub async fn start(sdk: &Sdk) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let services = hub::ALL.iter().filter(|function| matches!(function.work, Work::Service(_)));
-        let addresses: BTreeMap<_, _> = services.map(|function| (function.name, free_address())).collect();
+        let addresses: BTreeMap<_, _> = services.map(|function| (function.name, free_url())).collect();
         let documents = document_triggers(&addresses);
         let eventarc =
             eventarc::start(Arc::new(documents.iter().map(|(id, (url, _))| (id.clone(), url.clone())).collect()));
@@ -67,8 +68,8 @@ impl Cloud {
         let token = access.token("maria", Clock::system().now()).unwrap();
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
         let emulators = [firestore, pubsub];
-        let (_objects, _functions, _emulators, _folder) = (objects, functions, emulators, folder);
-        let cloud = Cloud { addresses, token, http, jobs, _objects, _functions, _emulators, _folder };
+        let (_functions, _emulators, _folder) = (functions, emulators, folder);
+        let cloud = Cloud { addresses, token, http, jobs, objects, _functions, _emulators, _folder };
         cloud.serving().await;
         cloud.schedule();
         cloud
@@ -101,6 +102,13 @@ impl Cloud {
     /// Executions that have not ended.
     pub fn running(&self) -> usize {
         self.jobs.running()
+    }
+
+    /// The traces under which the objects of a bucket were written whose names begin so; empty for none.
+    pub fn traces(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let stored = self.objects.objects.all(&format!("{PREFIX}{bucket}")).unwrap();
+        let trace = |mut metadata: BTreeMap<String, String>| metadata.remove("traceparent").unwrap_or_default();
+        stored.into_iter().filter(|s| s.name.starts_with(prefix)).map(|stored| trace(stored.metadata)).collect()
     }
 
     pub async fn get(&self, function: &str, path: &str) -> Value {
@@ -162,7 +170,8 @@ impl Cloud {
 
     fn request(&self, method: Method, function: &str, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{}", self.addresses[function], path.trim_start_matches('/'));
-        self.http.request(method, url).bearer_auth(&self.token)
+        let trace = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        self.http.request(method, url).bearer_auth(&self.token).header("traceparent", trace)
     }
 }
 
@@ -170,8 +179,8 @@ fn any() -> std::net::SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
 
-fn free_address() -> String {
-    format!("http://{}/", TcpListener::bind(any()).unwrap().local_addr().unwrap())
+fn free_url() -> String {
+    format!("http://{}/", free_address().unwrap())
 }
 
 /// Document triggers by id: the function's address and the pattern of paths.

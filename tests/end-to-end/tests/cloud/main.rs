@@ -7,7 +7,7 @@
 mod cloud;
 mod eventarc;
 
-use cloud::Cloud;
+use cloud::{Cloud, TRACE};
 use emulators::Sdk;
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
@@ -56,6 +56,13 @@ async fn batch(cloud: Arc<Cloud>) {
     let accepted = cloud.post("submit-batch", "/api/v1/predict/batch", &body).await;
     let batch = accepted["batch_id"].as_str().unwrap().to_owned();
     let ended = cloud.ended(&batch).await;
+    for (bucket, folder) in [("reports", ""), ("artifacts", "items/"), ("artifacts", "results/")] {
+        let traces = cloud.traces(bucket, &format!("maria/{batch}/{folder}"));
+        assert!(
+            !traces.is_empty() && traces.iter().all(|trace| trace.contains(TRACE)),
+            "{bucket} {folder}: {traces:?}"
+        );
+    }
     assert_eq!((&ended["status"], &ended["completed_jobs"]), (&json!("completed"), &json!(LIGANDS)), "{ended}");
     let text = cloud.download("export-batch", &format!("/api/v1/batches/{batch}/export?format=json")).await;
     let results: Value = serde_json::from_str(&text).unwrap();

@@ -8,14 +8,19 @@ pub use pubsub::PubSub;
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 /// An emulator is up in one or two seconds where nothing else runs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Below the ports of outgoing connections, which begin at 32768.
+const PORTS: Range<u16> = 20_000..30_000;
 
 /// What starts both quickly and small.
 const JAVA: [&str; 3] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Duser.language=en"];
@@ -67,10 +72,24 @@ impl Sdk {
     }
 }
 
+/// An address of this machine that nobody listens on, for a process that is started next. Its port lies below those
+/// the system gives to outgoing connections, so that none of them takes it meanwhile.
+pub fn free_address() -> io::Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = (std::process::id() % 1000) as u16 * 10;
+    for _ in 0..PORTS.len() {
+        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u16;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", PORTS.start + offset)) {
+            return listener.local_addr();
+        }
+    }
+    Err(io::Error::other("no port is free"))
+}
+
 impl Emulator {
     /// Starts it on a free port, and waits until it answers.
     fn start<const N: usize>(mut java: Command, arguments: impl FnOnce(String) -> [String; N]) -> io::Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         java.args(arguments(address.port().to_string()));
         let process = java.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let mut emulator = Emulator { address, process };

@@ -29,7 +29,7 @@ pub struct Client {
 #[derive(Clone)]
 enum Wire {
     Inside(Router),
-    Socket { http: HttpClient<HttpConnector, Full<Bytes>>, address: Url },
+    Socket { http: Box<HttpClient<HttpConnector, Full<Bytes>>>, address: Url },
 }
 
 impl Client {
@@ -41,7 +41,7 @@ impl Client {
     /// Calls a server at this address.
     pub fn socket(address: Url) -> Self {
         let http = HttpClient::builder(TokioExecutor::new()).build_http();
-        Client { wire: Wire::Socket { http, address }, credential: None }
+        Client { wire: Wire::Socket { http: Box::new(http), address }, credential: None }
     }
 
     pub fn with_key(&self, key: &str) -> Self {

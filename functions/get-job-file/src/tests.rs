@@ -168,6 +168,7 @@ fn run(batch: bool, status: Status) -> Run {
         summary: None,
         simulated: None,
         error: None,
+        traceparent: None,
         nudges: 0,
     }
 }

@@ -25,14 +25,17 @@ pub const TASK: &str = "task";
 /// Times a task is tried again after it failed.
 const MAX_RETRIES: u32 = 1;
 
+/// By execution and index.
+type Running = HashMap<(String, u32), Arc<Notify>>;
+
 /// Runs tasks of one store.
 #[derive(Clone)]
 pub struct Runner {
     store: Store,
     executable: PathBuf,
     environment: Arc<BTreeMap<String, String>>,
-    /// Tasks that run here, by execution and index, each with the signal that stops it.
-    running: Arc<Mutex<HashMap<(String, u32), Arc<Notify>>>>,
+    /// Tasks that run here, each with the signal that stops it.
+    running: Arc<Mutex<Running>>,
 }
 
 impl Runner {

@@ -232,6 +232,7 @@ fn run(status: Status) -> Run {
         summary: None,
         simulated: None,
         error: None,
+        traceparent: None,
         nudges: 0,
     }
 }

@@ -69,7 +69,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(query) => Ok(Query(query.0)),
-            Err(rejection) => Err(Problem::parameter("", rejection.body_text())),
+            Err(rejection) => Err(Problem::parameter("query", rejection.body_text())),
         }
     }
 }

@@ -136,7 +136,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_document_event_is_refused_for_good() {
+    async fn googles_headers_and_a_mask_of_what_changed_are_read() {
+        let (path, body) = sample();
+        let (mut parts, content) =
+            encode_document_event("e1", &path, Some(&body), Some(&body), DateTime::UNIX_EPOCH).into_parts();
+        for (name, value) in [
+            (
+                "ce-dataschema",
+                "https://github.com/googleapis/google-cloudevents/blob/main/proto/google/events/cloud/firestore/v1/data.proto",
+            ),
+            ("ce-location", "us-central1"),
+            ("ce-project", "P"),
+            ("ce-namespace", "(default)"),
+        ] {
+            parts.headers.insert(name, value.parse().unwrap());
+        }
+        parts.headers.insert("ce-type", "google.cloud.firestore.document.v1.written".parse().unwrap());
+        let mut raw = axum::body::to_bytes(content, usize::MAX).await.unwrap().to_vec();
+        // DocumentMask { field_paths: ["status"] } as field 3.
+        raw.extend([0x1a, 0x08, 0x0a, 0x06]);
+        raw.extend(b"status");
+        let change = read(HttpRequest::from_parts(parts, raw.into())).await.unwrap();
+        assert_eq!((change.path, change.value), (path, Some(body)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_document_event_is_refused() {
         let (path, body) = sample();
         let event = || encode_document_event("e1", &path, None, Some(&body), DateTime::UNIX_EPOCH);
         let mut foreign = event();

@@ -86,3 +86,59 @@ pub(super) fn set_headers(headers: &mut HeaderMap, pairs: &[(&'static str, &str)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+    use axum::body::Body;
+
+    /// As Google's documents print it, for a file in our uploads bucket.
+    const SAMPLE: &str = r#"{"kind":"storage#object","id":"hub-uploads/folder/x.csv/1587627537231057",
+        "bucket":"hub-uploads","name":"u1/folder/x.csv","generation":"1587627537231057","metageneration":"1",
+        "contentType":"text/csv","size":"352","md5Hash":"…","crc32c":"rTVTeQ==","timeCreated":"2020-04-23T07:38:57.230Z",
+        "updated":"2020-04-23T07:38:57.230Z","storageClass":"MULTI_REGIONAL","etag":"CNHZkbuF/ugCEAE="}"#;
+
+    fn sample(body: impl Into<Body>, kind: &str) -> Request {
+        let mut request = Request::new(body.into());
+        let headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-type", kind),
+            ("ce-source", "//storage.googleapis.com/projects/_/buckets/hub-uploads"),
+            ("ce-subject", "objects/u1/folder/x.csv"),
+            ("ce-id", "1096434104173400"),
+            ("ce-time", "2020-04-23T07:38:57.772Z"),
+            ("ce-bucket", "hub-uploads"),
+            ("content-type", "application/json; charset=utf-8"),
+        ];
+        set_headers(request.headers_mut(), &headers);
+        request
+    }
+
+    #[tokio::test]
+    async fn googles_sample_of_a_written_object_is_read() {
+        let bench = Bench::with(|settings| settings.bucket_prefix = "hub-".into()).await;
+        let object = Finalized::from_request(sample(SAMPLE, KIND), &bench.world).await.unwrap();
+        let path = BlobPath::new("uploads", "u1/folder/x.csv").unwrap();
+        assert_eq!(object, Finalized { path, generation: 1_587_627_537_231_057, size: 352 });
+    }
+
+    #[tokio::test]
+    async fn what_is_no_object_of_ours_is_refused() {
+        let bench = Bench::with(|settings| settings.bucket_prefix = "hub-".into()).await;
+        let foreign = SAMPLE.replace("hub-uploads", "their-uploads");
+        let escaping = SAMPLE.replace("u1/folder/x.csv", "u1/../u2/x.csv");
+        let deleted = "google.cloud.storage.object.v1.deleted";
+        let numbers = SAMPLE.replace("\"352\"", "\"many\"");
+        for request in [
+            sample(foreign, KIND),
+            sample(escaping, KIND),
+            sample(numbers, KIND),
+            sample(SAMPLE, deleted),
+            sample("not JSON", KIND),
+            sample(vec![b' '; 2 * 1024 * 1024], KIND),
+        ] {
+            assert_eq!(Finalized::from_request(request, &bench.world).await.unwrap_err().status(), 400);
+        }
+    }
+}

@@ -14,6 +14,7 @@ use std::{
     path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     process::{Child, Command},
@@ -24,6 +25,8 @@ use tokio::{
 pub const TASK: &str = "task";
 /// Times a task is tried again after it failed.
 const MAX_RETRIES: u32 = 1;
+/// Between telling a task to end and killing it, as on Cloud Run.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// By execution and index.
 type Running = HashMap<(String, u32), Arc<Notify>>;
@@ -87,13 +90,19 @@ impl Runner {
             let attempt = self.store.task_begins(&execution.name, index).await? - 1;
             let ended = match self.spawn(execution, index, attempt) {
                 Ok(mut child) => {
-                    // Waiting would close the pipe; it is to close when this scope is left.
-                    let _pipe = child.stdin.take();
-                    tokio::select! {
+                    // Waiting would close the pipe; it is to close when the child shall end.
+                    let pipe = child.stdin.take();
+                    let ended = tokio::select! {
                         status = child.wait() => Some(status.is_ok_and(|status| status.success())),
                         () = tokio::time::sleep(execution.timeout) => Some(false),
                         () = stop.notified() => None,
+                    };
+                    drop(pipe);
+                    let gone = tokio::time::timeout(GRACE, child.wait()).await.is_ok();
+                    if !gone && let Err(error) = child.kill().await {
+                        tracing::error!(error = %error, "a task cannot be stopped");
                     }
+                    ended
                 }
                 Err(error) => {
                     tracing::error!(error = %error, "a task cannot be started");

@@ -45,6 +45,15 @@ async fn embedded_executions_pass_the_suite() {
     conformance::executions(&scratch().executions(), "predict-worker").await;
 }
 
+#[test]
+fn both_clocks_pass_the_suite_and_only_the_manual_one_is_moved_by_hand() {
+    let (system, manual) = (Clock::system(), Clock::manual(chrono::DateTime::UNIX_EPOCH));
+    conformance::clock(&system);
+    conformance::clock(&manual);
+    assert_eq!(manual.now().timestamp(), 3600, "it stands still but for the hour it was moved");
+    assert!((system.now() - Clock::system().now()).num_seconds().abs() < 60);
+}
+
 #[tokio::test]
 async fn what_was_written_and_not_yet_delivered_survives_a_reopening() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,10 +4,12 @@
 
 mod blobs;
 mod bus;
+mod clock;
 mod docs;
 mod executions;
 
 pub use blobs::blobs;
 pub use bus::bus;
+pub use clock::clock;
 pub use docs::docs;
 pub use executions::executions;

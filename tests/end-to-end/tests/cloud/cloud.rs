@@ -2,11 +2,12 @@
 //! when this is dropped.
 
 use crate::eventarc;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use emulators::{Emulator, PubSub, Sdk, free_address};
 use gcs_server::Subscriber;
 use local::Access;
 use platform::{
-    Clock,
+    Bus, Clock, Message,
     google::{self, Endpoint},
 };
 use reqwest::{Client, Method, StatusCode, redirect::Policy};
@@ -26,6 +27,7 @@ use url::Url;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud-hub");
 const PROJECT: &str = "end-to-end";
 const REGION: &str = "us-central1";
+const DEAD_LETTERS: &str = "dead-letters";
 const PREFIX: &str = "e2e-";
 /// The trace that every submission is made under.
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -40,6 +42,8 @@ pub struct Cloud {
     jobs: run_admin::Server,
     objects: gcs_server::Server,
     _functions: Vec<Child>,
+    messages: PubSub,
+    bus: Bus,
     _emulators: [Emulator; 2],
     _folder: tempfile::TempDir,
 }
@@ -67,9 +71,11 @@ impl Cloud {
         let functions = addresses.iter().map(|(name, url)| function(name, url, &environment)).collect();
         let token = access.token("maria", Clock::system().now()).unwrap();
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
+        let bus = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())));
+        let messages = PubSub::new(pubsub.address, PROJECT);
         let emulators = [firestore, pubsub];
         let (_functions, _emulators, _folder) = (functions, emulators, folder);
-        let cloud = Cloud { addresses, token, http, jobs, objects, _functions, _emulators, _folder };
+        let cloud = Cloud { addresses, token, http, jobs, objects, messages, bus, _functions, _emulators, _folder };
         cloud.serving().await;
         cloud.schedule();
         cloud
@@ -97,6 +103,25 @@ impl Cloud {
                 let _ = http.post(&url).send().await;
             }
         });
+    }
+
+    /// Sends a message that no function of ours would.
+    pub async fn publish(&self, topic: &str, text: &str) {
+        let message = Message { data: text.as_bytes().to_vec(), ..Message::default() };
+        self.bus.publish(topic, message).await.unwrap();
+    }
+
+    /// The next message that was given up.
+    pub async fn dead_letter(&self) -> String {
+        let began = Instant::now();
+        loop {
+            if let Some(message) = self.messages.pull(DEAD_LETTERS).await.unwrap().first() {
+                let data = BASE64_STANDARD.decode(message["data"].as_str().unwrap()).unwrap();
+                return String::from_utf8(data).unwrap();
+            }
+            assert!(began.elapsed() < PATIENCE, "nothing was given up");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Executions that have not ended.
@@ -275,14 +300,15 @@ async fn register(firestore: &Emulator, triggers: &BTreeMap<String, (String, &'s
 async fn subscribe(pubsub: &Emulator, addresses: &BTreeMap<&'static str, String>) {
     let pubsub = PubSub::new(pubsub.address, PROJECT);
     pubsub.topic("dead-letter").await.unwrap();
+    pubsub.subscription(DEAD_LETTERS, "dead-letter", json!({})).await.unwrap();
     for function in hub::ALL {
         let Trigger::Message { topic } = function.trigger else { continue };
         pubsub.topic(topic).await.unwrap();
         let settings = json!({
             "pushConfig": {"pushEndpoint": addresses[function.name]},
             "ackDeadlineSeconds": 60,
-            "retryPolicy": {"minimumBackoff": "1s", "maximumBackoff": "10s"},
-            "deadLetterPolicy": {"deadLetterTopic": pubsub.topic_name("dead-letter"), "maxDeliveryAttempts": 20},
+            "retryPolicy": {"minimumBackoff": "1s", "maximumBackoff": "2s"},
+            "deadLetterPolicy": {"deadLetterTopic": pubsub.topic_name("dead-letter"), "maxDeliveryAttempts": 5},
         });
         pubsub.subscription(function.name, topic, settings).await.unwrap();
     }

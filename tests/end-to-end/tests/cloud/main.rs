@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         trial("a_batch_of_200_ligands_goes_from_post_to_batch_results", |cloud| Box::pin(batch(cloud))),
         trial("a_library_sent_to_a_signed_link_is_screened", |cloud| Box::pin(upload(cloud))),
         trial("a_cancelled_batch_stops_its_execution", |cloud| Box::pin(cancel(cloud))),
+        trial("a_poison_message_ends_as_a_dead_letter_and_hinders_nobody", |cloud| Box::pin(poison(cloud))),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(cloud);
@@ -107,4 +108,13 @@ async fn cancel(cloud: Arc<Cloud>) {
     assert_eq!(cancelled["status"], "cancelled");
     cloud.until("get-batch", &path, |_| (cloud.running() == 0).then_some(())).await;
     assert_eq!(cloud.get("get-batch", &path).await["status"], "cancelled");
+}
+
+async fn poison(cloud: Arc<Cloud>) {
+    cloud.publish("dispatch", "this is no JSON").await;
+    let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligand_smiles": "CCO"});
+    let job = cloud.post("submit-prediction", "/api/v1/predict", &body).await["job_id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/jobs/{job}");
+    cloud.until("get-job", &path, |job| (job["status"] == "completed").then_some(())).await;
+    assert_eq!(cloud.dead_letter().await, "this is no JSON");
 }

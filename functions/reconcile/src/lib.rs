@@ -3,7 +3,7 @@
 //! shards. What does not help twenty times ends as a failed run that says so.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Pool, Run, RunError, Shard, ShardState, Status, Timestamp};
+use domain::{Lease, Pool, Run, RunError, Shard, ShardState, Status, Timestamp};
 use platform::{Direction, Error, Query};
 use serde_json::json;
 use service::{
@@ -28,48 +28,62 @@ fn router() -> OpenApiRouter<World> {
 }
 
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
-    let now = Timestamp::from(world.clock.now());
-    // The dispatcher is woken in any case: a waking that was lost is made up for.
+    let swept = sweep(&world).await;
+    // The dispatcher is woken in any case, and last: what was just taken back waits for no other waking.
     wake_dispatcher(&world).await?;
-    look_into_leases(&world).await?;
+    swept?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn sweep(world: &World) -> platform::Result<()> {
+    let now = Timestamp::from(world.clock.now());
+    look_into_leases(world).await?;
     for status in [Status::Queued, Status::Running, Status::Aggregating] {
         let unfinished = Query::group(places::JOBS).equals("status", json!(status));
         let unfinished = unfinished.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
         for run in world.docs.query::<Run>(&unfinished).await? {
             let silent = now.seconds_since(run.value.progress_at) >= world.settings.stuck_after.as_secs_f64();
-            if silent && let Err(error) = look_into(&world, &run.value, now).await {
+            if silent && let Err(error) = look_into(world, &run.value, now).await {
                 // One run that cannot be helped neither keeps the others waiting nor stays for ever; an outage is not
                 // its fault.
                 tracing::error!(job.id = %run.value.job_id, error = %chain(&error), "a silent run cannot be helped");
                 if !matches!(error, Error::Unavailable { .. }) {
-                    nudge(&world, &run.value, now).await?;
+                    nudge(world, &run.value, now).await?;
                 }
             }
         }
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// Executions that ended unheard give their shards back, also in a run that others keep busy.
 async fn look_into_leases(world: &World) -> platform::Result<()> {
     let pool = world.docs.find::<Pool>(&places::pool()).await?.map(|pool| pool.value).unwrap_or_default();
     for lease in &pool.leases {
-        let Some(execution) = &lease.execution else { continue };
-        let ended = match world.executions.describe(execution).await {
-            Ok(state) => state.is_none_or(|execution| execution.completed_at.is_some()),
-            Err(error) => {
-                tracing::error!(execution, error = %chain(&error), "an execution cannot be looked at");
-                continue;
-            }
-        };
-        for held in lease.held.iter().filter(|_| ended) {
-            let reason = "its execution ended";
-            if let Err(error) = lost(world, &lease.uid, &lease.job_id, held.shard, held.launch, reason).await {
-                tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a shard cannot be taken back");
-            }
+        if let Err(error) = look_into_lease(world, lease).await {
+            tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a lease cannot be looked into");
         }
     }
     Ok(())
+}
+
+async fn look_into_lease(world: &World, lease: &Lease) -> platform::Result<()> {
+    let Some(execution) = &lease.execution else { return Ok(()) };
+    let Some(reason) = gone(world, execution).await? else { return Ok(()) };
+    let mut outcome = Ok(());
+    for held in &lease.held {
+        outcome = outcome.and(lost(world, &lease.uid, &lease.job_id, held.shard, held.launch, reason).await);
+    }
+    outcome
+}
+
+/// Why an execution works on nothing any more; `None` while it may.
+async fn gone(world: &World, execution: &str) -> platform::Result<Option<&'static str>> {
+    Ok(match world.executions.describe(execution).await? {
+        Some(execution) if execution.completed_at.is_none() => None,
+        Some(_) => Some("its execution ended"),
+        None => Some("its execution is unknown"),
+    })
 }
 
 async fn look_into(world: &World, run: &Run, now: Timestamp) -> platform::Result<()> {
@@ -90,12 +104,7 @@ async fn look_into(world: &World, run: &Run, now: Timestamp) -> platform::Result
 async fn repair(world: &World, run: &Run, shard: Shard) -> platform::Result<()> {
     let Some(shard) = refresh(world, &run.uid, &run.job_id, shard.shard).await? else { return Ok(()) };
     let Some(execution) = shard.execution.as_ref().filter(|_| !shard.done) else { return Ok(()) };
-    let state = world.executions.describe(execution).await?;
-    let reason = match state {
-        Some(execution) if execution.completed_at.is_none() => return Ok(()),
-        Some(_) => "its execution ended",
-        None => "its execution is unknown",
-    };
+    let Some(reason) = gone(world, execution).await? else { return Ok(()) };
     lost(world, &run.uid, &run.job_id, shard.shard, shard.launch, reason).await
 }
 

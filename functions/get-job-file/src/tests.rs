@@ -3,21 +3,17 @@ use axum::{
     body::Body,
     http::{Request, Response, StatusCode, header},
 };
-use chrono::DateTime;
 use domain::{
     Cost, Item, ItemError, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Report, Scores, Shard,
-    SortDirection, Source, Status, Strategy, Timestamp, Uid,
+    SortDirection, Source, Status, Strategy,
 };
 use http_body_util::BodyExt;
-use jsonwebtoken::jwk::JwkSet;
-use platform::{Clock, Ids, embedded::Store};
 use serde_json::{Value, json};
 use service::{
-    Settings,
-    caller::{API_KEY, ApiKey},
+    caller::API_KEY,
     runs::shards::ShardInput,
     serve,
-    tokens::Verifier,
+    testing::{self, start as now},
 };
 use std::collections::BTreeMap;
 use tower::ServiceExt;
@@ -32,25 +28,12 @@ const CIF: &str = "data_x\nloop_\n_atom_site.group_PDB\n_atom_site.type_symbol\n
 struct Bench {
     world: World,
     run: Run,
-    _store: Store,
-}
-
-fn now() -> Timestamp {
-    DateTime::from_timestamp_secs(1_700_000_000).unwrap().into()
 }
 
 impl Bench {
     async fn new(batch: bool, status: Status) -> Self {
-        let clock = Clock::manual(now().as_datetime());
-        let store = Store::scratch(clock.clone()).unwrap();
-        let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
-        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, Settings::default());
-        for user in ["u1", "u2"] {
-            let uid = Uid::try_from(user.to_owned()).unwrap();
-            let key = ApiKey { uid, name: "test".into(), created_at: now(), revoked: false };
-            world.docs.create(&ApiKey::path(user), &key).await.unwrap();
-        }
-        let bench = Bench { world, run: run(batch, status), _store: store };
+        let world = testing::Bench::new().await.world;
+        let bench = Bench { world, run: run(batch, status) };
         let (uid, job_id) = (&bench.run.uid, &bench.run.job_id);
         bench.world.docs.create(&places::job(uid, job_id), &bench.run).await.unwrap();
         bench.world.docs.create(&places::shard(uid, job_id, 0), &Shard::new(0, 2, now())).await.unwrap();

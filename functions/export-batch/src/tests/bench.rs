@@ -6,22 +6,20 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use domain::{
     Cost, Item, ItemError, JobId, JobType, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Rejected, Report,
-    ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy, Timestamp, Uid,
+    ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
 };
 use http_body_util::BodyExt;
-use jsonwebtoken::jwk::JwkSet;
-use platform::{BlobPath, Clock, Ids, PutOptions, embedded::Store};
+use platform::{BlobPath, PutOptions};
 use serde_json::{Value, json};
+pub use service::testing::start as now;
 use service::{
-    Settings, World,
-    caller::{API_KEY, ApiKey},
+    World,
+    caller::API_KEY,
     places,
     runs::{results, rows, shards::ShardInput},
-    serve,
-    tokens::Verifier,
+    serve, testing,
 };
 use std::collections::BTreeMap;
 use tower::ServiceExt;
@@ -32,7 +30,6 @@ pub const ASPIRIN: &str = "CC(=O)Oc1ccccc1C(=O)O";
 pub struct Bench {
     pub world: World,
     pub run: Run,
-    _store: Store,
 }
 
 /// What a redirect leads to.
@@ -43,23 +40,11 @@ pub struct File {
     pub bytes: Bytes,
 }
 
-pub fn now() -> Timestamp {
-    DateTime::<Utc>::from_timestamp_secs(1_700_000_000).unwrap().into()
-}
-
 impl Bench {
     /// Two users and their keys.
     async fn empty(run: Run) -> Self {
-        let clock = Clock::manual(now().as_datetime());
-        let store = Store::scratch(clock.clone()).unwrap();
-        let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
-        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, Settings::default());
-        for user in ["u1", "u2"] {
-            let uid = Uid::try_from(user.to_owned()).unwrap();
-            let key = ApiKey { uid, name: "test".into(), created_at: now(), revoked: false };
-            world.docs.create(&ApiKey::path(user), &key).await.unwrap();
-        }
-        Bench { world, run, _store: store }
+        let world = testing::Bench::new().await.world;
+        Bench { world, run }
     }
 
     /// A batch that failed before it had an item.

@@ -40,6 +40,16 @@ pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
     shards(uid, job).doc(&format!("{shard:05}"))
 }
 
+/// What a user is told of. Written with the move it tells of; whoever tells users reads it here.
+pub fn notice(uid: &Uid, id: &str) -> DocPath {
+    Collection::root("users").doc(uid.as_str()).collection("notices").doc(id)
+}
+
+/// What the reconciler did.
+pub fn repairs() -> DocPath {
+    Collection::root("system").doc("repairs")
+}
+
 /// The one pool of GPUs.
 pub fn pool() -> DocPath {
     Collection::root("pools").doc("l4")
@@ -85,7 +95,17 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
     artifact(uid, job, &format!("items/{index:07}/download/{file}"))
 }
 
-/// A result of the whole run.
+/// A result of the whole run, under the token of whoever wrote it.
+pub fn final_result(uid: &Uid, job: &JobId, token: u32, file: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("results/{token:04}/{file}"))
+}
+
+/// Everything that the writer of this token wrote begins with this.
+pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
+    format!("{}results/{token:04}/", run_prefix(uid, job))
+}
+
+/// What is told of a run before its results are written, or in spite of them: the rejected rows, and partial results.
 pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("results/{file}"))
 }

@@ -5,6 +5,7 @@
 mod cost;
 mod ids;
 mod item;
+mod notice;
 mod plan;
 mod pool;
 mod progress;
@@ -18,6 +19,7 @@ mod time;
 pub use cost::{Cost, Price};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
+pub use notice::{EventError, EventKind, Notice, NoticeEvent};
 pub use plan::{CostProfile, Plan, Planning, Strategy};
 pub use pool::{Demand, Lane, Lease, LeasedShard, Pool};
 pub use progress::{MILESTONES, Progress};

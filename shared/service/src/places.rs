@@ -1,7 +1,7 @@
 //! Where everything lies: the one room that knows the names of documents and objects. Every name of a user's data
 //! begins with the user, and is made from ids that cannot leave their place.
 
-use domain::{JobId, Uid};
+use domain::{JobId, Notice, Uid};
 use platform::{BlobPath, Collection, DocPath, Result};
 
 /// The bucket users drop libraries into.
@@ -19,8 +19,13 @@ pub const DISPATCH: &str = "dispatch";
 /// The topic of ended executions.
 pub const EXECUTION_ENDED: &str = "execution-ended";
 
+/// The topic of messages to users' endpoints.
+pub const WEBHOOKS: &str = "webhooks";
+
 /// The collection group of runs.
 pub const JOBS: &str = "jobs";
+/// The collection group of messages to users' endpoints.
+pub const DELIVERIES: &str = "deliveries";
 /// The Cloud Run job that runs shards.
 pub const WORKER_JOB: &str = "predict-worker";
 
@@ -38,6 +43,25 @@ pub fn shards(uid: &Uid, job_id: &JobId) -> Collection {
 
 pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
     shards(uid, job).doc(&format!("{shard:05}"))
+}
+
+/// What a user is told of.
+pub fn notice(notice: &Notice) -> DocPath {
+    Collection::root("users").doc(notice.uid.as_str()).collection("notices").doc(&notice.id())
+}
+
+/// The messages to a user's endpoints.
+pub fn deliveries(uid: &Uid) -> Collection {
+    Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)
+}
+
+pub fn delivery(uid: &Uid, id: &str) -> DocPath {
+    deliveries(uid).doc(id)
+}
+
+/// A user's endpoints with their secrets: not below `users`, which their browsers read.
+pub fn webhooks(uid: &Uid) -> DocPath {
+    Collection::root("webhooks").doc(uid.as_str())
 }
 
 /// The one pool of GPUs.

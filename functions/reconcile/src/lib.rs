@@ -1,6 +1,8 @@
 //! `reconcile`: once a minute, looks for runs that have been silent for a while and finds out why. A lost event is told
 //! again by touching the document; shards are rebuilt from the reports bucket; an execution that is gone loses its
-//! shards. What does not help twenty times ends as a failed run that says so.
+//! shards. What does not help twenty times ends as a failed run that says so. Webhooks that are due are sent again.
+
+mod webhooks;
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{Lease, Pool, Run, RunError, Shard, ShardState, Status, Timestamp};
@@ -28,7 +30,7 @@ fn router() -> OpenApiRouter<World> {
 }
 
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
-    let swept = sweep(&world).await;
+    let swept = sweep(&world).await.and(webhooks::wake_due(&world, world.clock.now().into()).await);
     // The dispatcher is woken in any case, and last: what was just taken back waits for no other waking.
     wake_dispatcher(&world).await?;
     swept?;

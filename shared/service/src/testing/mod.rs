@@ -11,7 +11,7 @@ use crate::{
     caller::{API_KEY, ApiKey},
     events, serve,
     tokens::Verifier,
-    webhooks::Resolver,
+    webhooks::{self, Resolver},
 };
 use axum::{
     Router,
@@ -20,7 +20,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Timestamp, Uid};
+use domain::{EventKind, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
     BlobPath, Clock, DocPath, Ids, PutOptions,
@@ -134,6 +134,15 @@ impl Bench {
 
     pub fn caller(&self, name: &str) -> Caller {
         Caller { uid: user(name) }
+    }
+
+    /// An endpoint of the user's that wants to hear of everything, made now.
+    pub async fn webhook(&self, name: &str, url: &str) -> Webhook {
+        let (id, secret) = (WebhookId::new(&self.world.ids.next()).unwrap(), webhooks::new_secret(&self.world.ids));
+        let webhook = Webhook::new(id, url.to_owned(), EventKind::ALL.to_vec(), secret, self.now());
+        let add = |webhooks: &mut Webhooks| Ok(webhooks.add(webhook.clone()));
+        assert!(webhooks::update(&self.world.docs, &user(name), add).await.unwrap());
+        webhook
     }
 
     /// Lets so many seconds pass.

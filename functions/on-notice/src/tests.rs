@@ -7,7 +7,7 @@ use service::testing::Bench;
 /// Writes the notice down and tells the function of it.
 async fn tell(bench: &Bench, run: &Run, event: NoticeEvent) {
     let notice = Notice::new(run.uid.clone(), run.job_id.clone(), event, bench.now());
-    let path = places::notice(&notice);
+    let path = places::notice(&notice.uid, &notice.id());
     // Told again, it is there already.
     let _ = bench.world.docs.create(&path, &notice).await;
     let event = bench.document_event(&path).await;
@@ -73,8 +73,8 @@ async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     bench.wait(1);
     let late = bench.webhook("u1", "https://c.example.org/").await;
     let notice = Notice::new(run.uid.clone(), run.job_id.clone(), NoticeEvent::BatchCompleted, now);
-    bench.world.docs.create(&places::notice(&notice), &notice).await.unwrap();
-    let event = bench.document_event(&places::notice(&notice)).await;
+    bench.world.docs.create(&places::notice(&notice.uid, &notice.id()), &notice).await.unwrap();
+    let event = bench.document_event(&places::notice(&notice.uid, &notice.id())).await;
     assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
     assert_eq!((deliveries(&bench).await, late.created_at > notice.at), (vec![], true));
 }
@@ -137,8 +137,8 @@ async fn a_purged_run_and_a_deleted_notice_are_no_errors() {
     gone(places::job(&run.uid, &run.job_id)).await.unwrap();
     tell(&bench, &run, NoticeEvent::BatchCompleted).await;
     let notice = Notice::new(run.uid.clone(), run.job_id.clone(), NoticeEvent::BatchCompleted, bench.now());
-    let event = bench.document_event(&places::notice(&notice)).await;
-    gone(places::notice(&notice)).await.unwrap();
+    let event = bench.document_event(&places::notice(&notice.uid, &notice.id())).await;
+    gone(places::notice(&notice.uid, &notice.id())).await.unwrap();
     assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
     assert!(deliveries(&bench).await.is_empty());
 }

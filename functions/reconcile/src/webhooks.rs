@@ -12,7 +12,7 @@ const SEEN: u32 = 500;
 pub async fn wake_due(world: &World, now: Timestamp) -> Result<()> {
     let waiting = Query::group(places::DELIVERIES).equals("state", json!(DeliveryState::Waiting));
     let waiting = waiting.order_by("next_attempt_at", Direction::Ascending).limit(SEEN);
-    for delivery in world.docs.query::<Delivery>(&waiting).await? {
+    for delivery in world.docs.readable::<Delivery>(&waiting).await? {
         if !delivery.value.is_due(now) {
             break;
         }

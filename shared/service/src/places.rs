@@ -1,7 +1,7 @@
 //! Where everything lies: the one room that knows the names of documents and objects. Every name of a user's data
 //! begins with the user, and is made from ids that cannot leave their place.
 
-use domain::{JobId, Notice, Uid};
+use domain::{JobId, Uid};
 use platform::{BlobPath, Collection, DocPath, Result};
 
 /// The bucket users drop libraries into.
@@ -45,9 +45,9 @@ pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
     shards(uid, job).doc(&format!("{shard:05}"))
 }
 
-/// What a user is told of.
-pub fn notice(notice: &Notice) -> DocPath {
-    Collection::root("users").doc(notice.uid.as_str()).collection("notices").doc(&notice.id())
+/// What a user is told of. Written with the move it tells of; whoever tells users reads it here.
+pub fn notice(uid: &Uid, id: &str) -> DocPath {
+    Collection::root("users").doc(uid.as_str()).collection("notices").doc(id)
 }
 
 /// The messages to a user's endpoints.
@@ -62,6 +62,11 @@ pub fn delivery(uid: &Uid, id: &str) -> DocPath {
 /// A user's endpoints with their secrets: not below `users`, which their browsers read.
 pub fn webhooks(uid: &Uid) -> DocPath {
     Collection::root("webhooks").doc(uid.as_str())
+}
+
+/// What the reconciler did.
+pub fn repairs() -> DocPath {
+    Collection::root("system").doc("repairs")
 }
 
 /// The one pool of GPUs.
@@ -109,7 +114,17 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
     artifact(uid, job, &format!("items/{index:07}/download/{file}"))
 }
 
-/// A result of the whole run.
+/// A result of the whole run, under the token of whoever wrote it.
+pub fn final_result(uid: &Uid, job: &JobId, token: u32, file: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("results/{token:04}/{file}"))
+}
+
+/// Everything that the writer of this token wrote begins with this.
+pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
+    format!("{}results/{token:04}/", run_prefix(uid, job))
+}
+
+/// What is told of a run before its results are written, or in spite of them: the rejected rows, and partial results.
 pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("results/{file}"))
 }

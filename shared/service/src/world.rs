@@ -45,7 +45,7 @@ impl Default for Settings {
             gpu_capacity: 3,
             gpu_reserve: 1,
             task_limit: Duration::from_secs(3600),
-            stuck_after: Duration::from_secs(180),
+            stuck_after: Duration::from_secs(60),
             bucket_prefix: String::new(),
             cors_origins: vec![],
             webhooks_to_loopback: false,

@@ -197,7 +197,11 @@ pub async fn refuse_upload(
 }
 
 async fn create_once(docs: &Docs, run: Run) -> Result<Option<Run>, Problem> {
-    match docs.create(&places::job(&run.uid, &run.job_id), &run).await {
+    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
+    if let Some(notice) = run.stillborn() {
+        writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
+    }
+    match docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
         Err(platform::Error::AlreadyExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -255,7 +259,12 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         progress: Progress::new(judged.accepted, 0, 0, 0),
         progress_at: now,
         cost: Cost::default(),
+        told: 0,
+        aggregation: None,
+        results: None,
         summary: None,
+        retry_of: None,
+        retried_by: None,
         simulated: None,
         error: None,
         traceparent: traceparent(),

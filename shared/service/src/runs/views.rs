@@ -191,7 +191,7 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
 pub fn batch(run: &Run) -> BatchView {
     let id = run.job_id.to_string();
     let export = |format: &str| format!("/api/v1/batches/{id}/export?format={format}");
-    let written = run.summary.is_some();
+    let written = run.results.is_some();
     BatchView {
         batch_name: run.name.clone(),
         job_type: run.job_type,

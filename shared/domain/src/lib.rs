@@ -3,6 +3,7 @@
 //! takes what it needs and can be tried in a test without a server.
 
 mod cost;
+mod delivery;
 mod ids;
 mod item;
 mod news;
@@ -17,8 +18,10 @@ mod run;
 mod shard;
 mod summary;
 mod time;
+mod webhook;
 
 pub use cost::{Cost, Price};
+pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
 pub use notice::{EventError, EventKind, Notice, NoticeEvent};
@@ -32,3 +35,4 @@ pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary};
 pub use time::Timestamp;
+pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};

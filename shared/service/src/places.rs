@@ -21,9 +21,13 @@ pub const EXECUTION_ENDED: &str = "execution-ended";
 
 /// The topic of what could not be processed.
 pub const DEAD_LETTER: &str = "dead-letter";
+/// The topic of messages to users' endpoints.
+pub const WEBHOOKS: &str = "webhooks";
 
 /// The collection group of runs.
 pub const JOBS: &str = "jobs";
+/// The collection group of messages to users' endpoints.
+pub const DELIVERIES: &str = "deliveries";
 /// The Cloud Run job that runs shards.
 pub const WORKER_JOB: &str = "predict-worker";
 
@@ -51,6 +55,18 @@ pub fn notice(uid: &Uid, id: &str) -> DocPath {
 /// What could not be processed, for operators.
 pub fn dead_letters() -> Collection {
     Collection::root("dead_letters")
+/// The messages to a user's endpoints.
+pub fn deliveries(uid: &Uid) -> Collection {
+    Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)
+}
+
+pub fn delivery(uid: &Uid, id: &str) -> DocPath {
+    deliveries(uid).doc(id)
+}
+
+/// A user's endpoints with their secrets: not below `users`, which their browsers read.
+pub fn webhooks(uid: &Uid) -> DocPath {
+    Collection::root("webhooks").doc(uid.as_str())
 }
 
 /// What the reconciler did.

@@ -55,6 +55,8 @@ pub fn notice(uid: &Uid, id: &str) -> DocPath {
 /// What could not be processed, for operators.
 pub fn dead_letters() -> Collection {
     Collection::root("dead_letters")
+}
+
 /// The messages to a user's endpoints.
 pub fn deliveries(uid: &Uid) -> Collection {
     Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)

@@ -2,9 +2,9 @@
 
 use axum::{Json, extract::State};
 use domain::{Attempt, Delivery, DeliveryState, JobId, Timestamp, WebhookId};
-use platform::{Direction, Docs, Query};
+use platform::{Direction, Docs};
 use serde::{Deserialize, Serialize};
-use service::{Caller, Function, Path, Refusals, Result, World, paging, places, webhooks};
+use service::{Caller, Function, Path, Query, Refusals, Result, World, paging, places, webhooks};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -58,12 +58,12 @@ async fn list_deliveries(
     caller: Caller,
     State(docs): State<Docs>,
     Path(id): Path<WebhookId>,
-    service::Query(asked): service::Query<PageQuery>,
+    Query(asked): Query<PageQuery>,
 ) -> Result<Json<DeliveryList>> {
     webhooks::find(&docs, &caller.uid, &id).await?;
     let (limit, all) = (paging::limit(asked.limit)?, places::deliveries(&caller.uid));
     let after = paging::decode(&all, asked.cursor.as_deref())?;
-    let query = Query::collection(all).equals("webhook_id", id.as_str());
+    let query = platform::Query::collection(all).equals("webhook_id", id.as_str());
     let query = query.order_by("created_at", Direction::Descending).after(after).limit(limit + 1);
     let mut found = docs.query::<Delivery>(&query).await?;
     let has_more = found.len() > limit as usize;

@@ -98,12 +98,8 @@ async fn the_python_library_takes_what_we_sign_and_refuses_what_we_did_not() {
                "headers": headers.collect::<serde_json::Map<_, _>>()})
     };
     let cases: Vec<_> = cases().await.into_iter().map(case).collect();
-    let mut python = Command::new("python3")
-        .args(["-c", PYTHON])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut python =
+        Command::new("python3").args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     python.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
     let answer: Vec<bool> = serde_json::from_slice(&python.wait_with_output().unwrap().stdout).unwrap();
     let answer: Vec<_> = expected().into_iter().map(|(name, _)| name).zip(answer).collect();

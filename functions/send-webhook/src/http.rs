@@ -57,12 +57,7 @@ pub async fn post(world: &World, webhook: &Webhook, delivery: &Delivery, within:
     outcome
 }
 
-async fn send(
-    world: &World,
-    webhook: &Webhook,
-    delivery: &Delivery,
-    now: DateTime<Utc>,
-) -> Result<Response, Failure> {
+async fn send(world: &World, webhook: &Webhook, delivery: &Delivery, now: DateTime<Utc>) -> Result<Response, Failure> {
     let target = Target::parse(&webhook.url, world.settings.webhooks_to_loopback).map_err(Failure::Refused)?;
     let request = request(&target, world).await?;
     let signature = sign::signatures(webhook.signing(now.into()), &delivery.id, now.timestamp(), &delivery.payload);

@@ -3,7 +3,7 @@
 
 use super::*;
 use domain::Secret;
-use platform::Clock;
+use platform::{Clock, Ids};
 use receiver::Seen;
 use std::{
     io::Write as _,
@@ -32,6 +32,7 @@ async fn replayed() -> (Seen, String) {
     let (mut bench, receiver) = (bench().await, Receiver::start().await);
     let hour_ago = Clock::system().now() - chrono::TimeDelta::hours(1);
     bench.world.clock = Clock::manual(hour_ago);
+    bench.world.ids = Ids::seeded(2);
     let webhook = bench.webhook("u1", &receiver.url()).await;
     due(&bench, &webhook, "msg_1").await;
     send(&bench, "msg_1").await;
@@ -98,12 +99,8 @@ async fn the_python_library_takes_what_we_sign_and_refuses_what_we_did_not() {
                "headers": headers.collect::<serde_json::Map<_, _>>()})
     };
     let cases: Vec<_> = cases().await.into_iter().map(case).collect();
-    let mut python = Command::new("python3")
-        .args(["-c", PYTHON])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut python =
+        Command::new("python3").args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     python.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
     let answer: Vec<bool> = serde_json::from_slice(&python.wait_with_output().unwrap().stdout).unwrap();
     let answer: Vec<_> = expected().into_iter().map(|(name, _)| name).zip(answer).collect();

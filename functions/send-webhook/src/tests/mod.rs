@@ -28,7 +28,9 @@ async fn a_message_arrives_as_it_was_written_and_the_answer_is_kept() {
     send(&bench, "msg_1").await;
     let seen = receiver.seen();
     assert_eq!((seen.len(), seen[0].path.as_str(), &seen[0].body), (1, "/hook", &Bytes::from(delivery.payload)));
-    for (name, value) in [("webhook-id", "msg_1"), ("webhook-timestamp", "1700000000"), ("content-type", "application/json")] {
+    for (name, value) in
+        [("webhook-id", "msg_1"), ("webhook-timestamp", "1700000000"), ("content-type", "application/json")]
+    {
         assert_eq!(seen[0].headers[name], value, "{name}");
     }
     let kept = stands(&bench, "msg_1").await;

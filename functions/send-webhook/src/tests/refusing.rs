@@ -90,7 +90,8 @@ impl io::Write for Log {
 async fn no_secret_no_signature_and_no_url_is_logged() {
     let (log, receiver) = (Log::default(), Receiver::start().await);
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     let bench = bench().await;
     let mut secrets = vec!["canary-in-the-path".to_owned(), "canary-in-the-query".to_owned()];
@@ -101,7 +102,8 @@ async fn no_secret_no_signature_and_no_url_is_logged() {
         let webhook = bench.webhook("u1", &url).await;
         due(&bench, &webhook, &format!("msg_{n}")).await;
         send(&bench, &format!("msg_{n}")).await;
-        secrets.extend(webhook.signing(bench.now()).map(|secret| secret.reveal().trim_start_matches("whsec_").to_owned()));
+        secrets
+            .extend(webhook.signing(bench.now()).map(|secret| secret.reveal().trim_start_matches("whsec_").to_owned()));
     }
     for seen in receiver.seen() {
         secrets.push(seen.headers["webhook-signature"].to_str().unwrap().trim_start_matches("v1,").to_owned());

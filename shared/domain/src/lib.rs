@@ -28,7 +28,7 @@ pub use notice::{EventError, EventKind, Notice, NoticeEvent};
 pub use plan::{CostProfile, Plan, Planning, Strategy};
 pub use pool::{Demand, Lane, Lease, LeasedShard, Pool};
 pub use progress::{MILESTONES, Progress};
-pub use repair::{Repair, RepairKind, Repairs};
+pub use repair::{DeadLetterRecord, Repair, RepairKind, Repairs};
 pub use report::{ItemError, Outcome, OutcomeStatus, Report};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};

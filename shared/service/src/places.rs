@@ -19,6 +19,8 @@ pub const DISPATCH: &str = "dispatch";
 /// The topic of ended executions.
 pub const EXECUTION_ENDED: &str = "execution-ended";
 
+/// The topic of what could not be processed.
+pub const DEAD_LETTER: &str = "dead-letter";
 /// The topic of messages to users' endpoints.
 pub const WEBHOOKS: &str = "webhooks";
 
@@ -48,6 +50,11 @@ pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
 /// What a user is told of. Written with the move it tells of; whoever tells users reads it here.
 pub fn notice(uid: &Uid, id: &str) -> DocPath {
     Collection::root("users").doc(uid.as_str()).collection("notices").doc(id)
+}
+
+/// What could not be processed, for operators.
+pub fn dead_letters() -> Collection {
+    Collection::root("dead_letters")
 }
 
 /// The messages to a user's endpoints.

@@ -4,14 +4,16 @@
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, RejectReason, Verdict};
+use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, Verdict};
 use domain::{Item, JobId, Rejected, Uid};
 use futures::StreamExt;
+use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::io::{self, BufReader};
+use std::io;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+
+mod object;
 
 /// The most ligands a run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
@@ -133,21 +135,17 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
     Ok(judged)
 }
 
-type Rows = Box<dyn Iterator<Item = Result<LibraryRow, ReadError>> + Send>;
+type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
 type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
 
 async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
     Ok(match ligands.clone() {
-        Ligands::One(row) => Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows)),
-        Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows)),
+        Ligands::One(row) => Box::new(move || Ok(Box::new(std::iter::once(Ok(row.into()))) as Rows)),
+        Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(|row| Ok(row.into()))) as Rows)),
         Ligands::Designs(_) => Box::new(|| Ok(Box::new(std::iter::empty()) as Rows)),
         Ligands::Library(path) => {
-            let (_, chunks) = blobs.read(&path, None).await?;
-            let bridge = SyncIoBridge::new(StreamReader::new(chunks));
-            Box::new(move || {
-                let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, bridge), path.name());
-                Ok(Box::new(reader.map_err(unreadable)?) as Rows)
-            })
+            let object = Object::open(blobs, &path).await?;
+            Box::new(move || Ok(Box::new(LibraryReader::open(object).map_err(unreadable)?) as Rows))
         }
     })
 }

@@ -9,6 +9,7 @@ mod list;
 pub mod repair;
 mod repeat;
 pub mod results;
+mod retry;
 pub mod rows;
 pub mod screen;
 pub mod shards;
@@ -17,6 +18,7 @@ pub mod views;
 
 pub use delete::{DeleteQuery, cancel_or_purge, remove_objects, remove_shards};
 pub use list::{ListQuery, Listed, list};
+pub use retry::retry;
 
 use crate::{Caller, Problem, places};
 use domain::{JobId, JobType, Notice, Run, Uid};

@@ -169,6 +169,9 @@ pub async fn submit_upload(
     let (judged, unreadable) = match write_inputs(ports, &submission, &job_id, &ligands).await {
         Ok(judged) => (judged, None),
         Err(error @ (IngestError::Library(_) | IngestError::TooMany)) => (Judged::default(), Some(error.to_string())),
+        Err(IngestError::Platform(platform::Error::NotFound(_))) => {
+            (Judged::default(), Some("it was removed or replaced before it was read".to_owned()))
+        }
         Err(error) => return Err(error.into()),
     };
     let mut run = build(&submission, job_id, &judged, ports);
@@ -226,7 +229,8 @@ async fn write_inputs(
     Ok(judged)
 }
 
-fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
+/// The run of a submission as it is first written.
+pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
     let now = Timestamp::from(ports.clock.now());
     let Submission { accepted, model, .. } = submission;
     let mut run = Run {
@@ -282,7 +286,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
     run
 }
 
-fn within_budget(run: &Run) -> Result<(), Problem> {
+/// Refuses a run that is estimated to cost more than it may.
+pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
     match (run.cost.estimated_usd, run.max_cost_usd) {
         (Some(estimate), Some(limit)) if estimate > limit => {
             Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))

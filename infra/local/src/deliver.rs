@@ -14,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use tower::ServiceExt;
 
 /// Attempts before a delivery is set aside as dead.
-const MAX_ATTEMPTS: u32 = 20;
+pub const MAX_ATTEMPTS: u32 = 20;
 /// The first wait after a failure, in milliseconds; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: i64 = 100;
 const LONGEST_WAIT: i64 = 30_000;
@@ -40,7 +40,7 @@ fn fits(segments: &[&str], pattern: &str) -> bool {
 }
 
 /// The request Google would make.
-fn request(delivery: &Delivery) -> Request<Body> {
+pub fn request(delivery: &Delivery) -> Request<Body> {
     let Change { at, event } = &delivery.change;
     let id = format!("local-{}", delivery.id);
     match event {

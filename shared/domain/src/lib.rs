@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod results;
 mod run;
+pub mod safeguard;
 mod shard;
 mod summary;
 mod time;

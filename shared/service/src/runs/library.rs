@@ -10,7 +10,7 @@ use futures::StreamExt;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
 use std::io::{self, BufReader};
-use tokio::sync::mpsc;
+use tokio::{io::AsyncReadExt, sync::mpsc};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// The most ligands a run may have: what the largest tier allows.
@@ -18,6 +18,9 @@ pub const MOST_LIGANDS: u32 = 1_000_000;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 const CHUNK: usize = 256 * 1024;
+/// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
+const SMALL_ROWS: usize = 32;
+const SMALL_FILE: u64 = 4 * 1024;
 
 /// Where the ligands come from.
 #[derive(Clone)]
@@ -106,13 +109,26 @@ pub async fn check(blobs: &Blobs, ligands: &Ligands) -> Result<Judged, IngestErr
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged { accepted: *count, ..Judged::default() });
     }
-    let rows = open(blobs, ligands).await?;
-    blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await
+    match open(blobs, ligands).await? {
+        Opened::Small(rows) => judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(())),
+        Opened::Large(rows) => blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await,
+    }
 }
 
 /// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
 pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) -> Result<Judged, IngestError> {
-    let rows = open(blobs, ligands).await?;
+    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
+    let options = || PutOptions::of_type("application/x-ndjson");
+    let rows = match open(blobs, ligands).await? {
+        Opened::Large(rows) => rows,
+        Opened::Small(rows) => {
+            let (mut items, mut rejects) = (vec![], vec![]);
+            let judged = judge(rows()?, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+            blobs.put_bytes(&library_at, items, options()).await?;
+            blobs.put_bytes(&rejected_at, rejects, options()).await?;
+            return Ok(judged);
+        }
+    };
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
@@ -120,8 +136,6 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
-    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
-    let options = || PutOptions::of_type("application/x-ndjson");
     let (judged, library, rejected) = futures::join!(
         judging,
         blobs.put(&library_at, library, options()),
@@ -136,20 +150,38 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
 type Rows = Box<dyn Iterator<Item = Result<LibraryRow, ReadError>> + Send>;
 type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
 
-async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
+/// Rows that can be read, and where that may be done.
+enum Opened {
+    Small(Open),
+    Large(Open),
+}
+
+async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
     Ok(match ligands.clone() {
-        Ligands::One(row) => Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows)),
-        Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows)),
-        Ligands::Designs(_) => Box::new(|| Ok(Box::new(std::iter::empty()) as Rows)),
+        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows))),
+        Ligands::Rows(rows) => {
+            let small = rows.len() <= SMALL_ROWS;
+            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows));
+            if small { Opened::Small(open) } else { Opened::Large(open) }
+        }
+        Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
         Ligands::Library(path) => {
-            let (_, chunks) = blobs.read(&path, None).await?;
-            let bridge = SyncIoBridge::new(StreamReader::new(chunks));
-            Box::new(move || {
-                let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, bridge), path.name());
-                Ok(Box::new(reader.map_err(unreadable)?) as Rows)
-            })
+            let (meta, chunks) = blobs.read(&path, None).await?;
+            if meta.size <= SMALL_FILE {
+                let mut content = vec![];
+                StreamReader::new(chunks).read_to_end(&mut content).await.map_err(unread)?;
+                Opened::Small(Box::new(move || library_rows(io::Cursor::new(content), &path)))
+            } else {
+                let bridge = SyncIoBridge::new(StreamReader::new(chunks));
+                Opened::Large(Box::new(move || library_rows(bridge, &path)))
+            }
         }
     })
+}
+
+fn library_rows(content: impl io::Read + Send + 'static, path: &BlobPath) -> Result<Rows, IngestError> {
+    let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, content), path.name());
+    Ok(Box::new(reader.map_err(unreadable)?))
 }
 
 fn judge(
@@ -236,15 +268,23 @@ async fn blocking<T: Send + 'static>(
 fn unreadable(error: LibraryError) -> IngestError {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error {
-        LibraryError::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
-            IngestError::Platform(platform::Error::internal("reading a library", error))
-        }
+        LibraryError::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => unread(error),
         error => IngestError::Library(error),
     }
 }
 
+fn unread(error: io::Error) -> IngestError {
+    IngestError::Platform(platform::Error::internal("reading a library", error))
+}
+
 fn gone(error: io::Error) -> IngestError {
     IngestError::Platform(platform::Error::internal("writing a library", error))
+}
+
+fn line(lines: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, value)?;
+    lines.push(b'\n');
+    Ok(())
 }
 
 /// JSON lines on their way into an object. Dropped before [`Lines::flush`], the object is never made: its stream ends
@@ -264,8 +304,7 @@ impl Lines {
     }
 
     fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.buffer, value)?;
-        self.buffer.push(b'\n');
+        line(&mut self.buffer, value)?;
         if self.buffer.len() >= CHUNK { self.send() } else { Ok(()) }
     }
 

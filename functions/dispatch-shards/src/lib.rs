@@ -62,7 +62,7 @@ async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     let waiting = Query::group(places::JOBS).equals("dispatchable", true);
     let waiting = waiting.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
     let mut demands = vec![];
-    for run in world.docs.query::<Run>(&waiting).await? {
+    for run in world.docs.readable::<Run>(&waiting).await? {
         if let Some(demand) = demand(world, pool, &run.value, free).await? {
             demands.push(demand);
         }

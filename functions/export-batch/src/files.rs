@@ -70,13 +70,21 @@ impl Format {
 
 /// True where the rows can no longer change.
 fn has_all(run: &Run) -> bool {
-    run.summary.is_some()
+    run.results.is_some()
+}
+
+/// Where the format lies.
+fn place(run: &Run, format: Format) -> platform::Result<BlobPath> {
+    match run.results.filter(|_| format != Format::Rejected) {
+        Some(token) => places::final_result(&run.uid, &run.job_id, token, &format.file(run)),
+        None => places::result(&run.uid, &run.job_id, &format.file(run)),
+    }
 }
 
 /// The object that holds the format, made now if need be. A batch that has not ended is refused, but for the rows it
 /// rejected, which were known before it began.
 pub async fn ready(docs: &Docs, blobs: &Blobs, run: &Run, format: Format) -> Result<BlobPath> {
-    let path = places::result(&run.uid, &run.job_id, &format.file(run))?;
+    let path = place(run, format)?;
     let lasting = has_all(run) || format == Format::Rejected;
     if lasting && blobs.head(&path).await?.is_some() {
         return Ok(path);

@@ -250,3 +250,17 @@ async fn a_bucket_that_is_not_ours_and_what_is_no_event_are_refused() {
     let request = Request::post("/").body(Body::from("{}")).unwrap();
     assert_eq!(post_event(served(FUNCTION, &bench.world), request).await, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_library_that_vanishes_before_it_is_read_leaves_a_failed_run_that_says_so() {
+    let bench = Bench::new().await;
+    let library = bench.put(places::UPLOADS, "u1/abl1/library.csv", "smiles,name\nCCO,ethanol\n").await;
+    let meta = bench.world.blobs.head(&library).await.unwrap().unwrap();
+    bench.world.blobs.delete(&library).await.unwrap();
+    let settings = Screen { protein_sequence: Some("MKTAYIAKQR".into()), ..Screen::default() };
+    start(&bench.world, &"u1".to_owned().try_into().unwrap(), &meta, Ok(settings)).await.unwrap();
+    let runs = bench.runs("u1").await;
+    let error = runs[0].error.as_ref().unwrap();
+    assert_eq!((runs.len(), error.code.as_str()), (1, "unreadable_library"));
+    assert!(error.message.contains("removed"), "{}", error.message);
+}

@@ -31,23 +31,29 @@ async fn plan_run(State(world): State<World>, change: DocumentChange) -> Result<
         return Ok(StatusCode::NO_CONTENT);
     }
     let Some(run) = world.docs.find::<Run>(&change.path).await? else { return Ok(StatusCode::NO_CONTENT) };
-    let run = run.value;
-    let waits = run.status == Status::Queued && run.plan.as_ref().is_some_and(|plan| !plan.ready);
+    let waits = run.value.status == Status::Queued && run.value.plan.as_ref().is_some_and(|plan| !plan.ready);
     if waits {
-        write_shards(&world, &run).await?;
-        let ready = |run: &mut Run| match &mut run.plan {
-            Some(plan) if run.status == Status::Queued && !plan.ready => {
-                plan.ready = true;
-                run.dispatchable = true;
-                true
-            }
-            _ => false,
-        };
-        runs::update(&world.docs, &run.uid, &run.job_id, ready).await?;
-        tracing::info!(job.id = %run.job_id, shards = run.plan.map_or(0, |plan| plan.shards), "run planned");
-        shards::wake_dispatcher(&world).await?;
+        plan(&world, run.value).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn plan(world: &World, run: Run) -> Result<()> {
+    write_shards(world, &run).await?;
+    let ready = |run: &mut Run| match &mut run.plan {
+        Some(plan) if run.status == Status::Queued && !plan.ready => {
+            plan.ready = true;
+            run.dispatchable = true;
+            true
+        }
+        _ => false,
+    };
+    if runs::update(&world.docs, &run.uid, &run.job_id, ready).await?.is_none() {
+        tracing::info!(job.id = %run.job_id, "the run was purged while it was planned");
+        return Ok(runs::remove_shards(world, &run.uid, &run.job_id).await?);
+    }
+    tracing::info!(job.id = %run.job_id, shards = run.plan.map_or(0, |plan| plan.shards), "run planned");
+    Ok(shards::wake_dispatcher(world).await?)
 }
 
 async fn write_shards(world: &World, run: &Run) -> Result<()> {

@@ -1,9 +1,10 @@
-//! Patience with the outside world: a GPU task that dies of one unanswered call has to load its model again.
+//! Patience with the outside world beyond what the ports' own guards have: a GPU task that dies of a short outage has
+//! to load its model again, so it outlasts a circuit breaker that has opened.
 
 use platform::{Clock, Error, Result};
 use std::{future::Future, time::Duration};
 
-/// Waits before the second, third … try.
+/// Waits before the second, third … try; together longer than `platform::guard::OPEN`.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
 

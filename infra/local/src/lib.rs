@@ -16,7 +16,7 @@ mod tools;
 pub use access::Access;
 pub use cli::main;
 pub use cloud::{Cloud, CloudOptions, LOCAL_USER};
-pub use deliver::{MAX_ATTEMPTS, request, subscribers};
+pub use deliver::{MAX_ATTEMPTS, dead_letter, request, subscribers};
 pub use serve::{http, listen};
 pub use tasks::{MAX_RETRIES, TASK, ended_notice};
 pub use tools::STAND_IN;

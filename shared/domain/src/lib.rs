@@ -3,11 +3,15 @@
 //! takes what it needs and can be tried in a test without a server.
 
 mod cost;
+mod delivery;
 mod ids;
 mod item;
+mod news;
+mod notice;
 mod plan;
 mod pool;
 mod progress;
+mod repair;
 mod report;
 mod results;
 mod run;
@@ -15,16 +19,21 @@ pub mod safeguard;
 mod shard;
 mod summary;
 mod time;
+mod webhook;
 
 pub use cost::{Cost, Price};
+pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
+pub use notice::{EventError, EventKind, Notice, NoticeEvent};
 pub use plan::{CostProfile, Plan, Planning, Strategy};
 pub use pool::{Demand, Lane, Lease, LeasedShard, Pool};
 pub use progress::{MILESTONES, Progress};
+pub use repair::{DeadLetterRecord, Repair, RepairKind, Repairs};
 pub use report::{ItemError, Outcome, OutcomeStatus, Report};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
-pub use run::{JobType, Priority, Run, RunError, Source, Status};
+pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary};
 pub use time::Timestamp;
+pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};

@@ -14,7 +14,7 @@ use axum::{
 };
 use futures::channel::oneshot;
 use hub::ALL;
-use local::{MAX_ATTEMPTS, request, subscribers};
+use local::{MAX_ATTEMPTS, dead_letter, request, subscribers};
 use platform::embedded::{Change, Delivery, Event};
 use service::{Settings, Trigger, World, places};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -93,11 +93,13 @@ async fn deliver(universe: Universe, function: &'static str, tenant: Option<Arc<
         let wait = Duration::from_millis(100 << delivery.attempts.min(8));
         universe.clock.sleep(wait).await;
     }
-    let mut state = universe.lock();
-    state.busy -= 1;
-    if delivery.attempts == MAX_ATTEMPTS {
+    let given_up = delivery.attempts == MAX_ATTEMPTS;
+    if given_up && let Ok(letter) = dead_letter(&delivery).await {
+        let mut state = universe.lock();
         state.remark("given up", function);
+        state.happened.push(Event::message(places::DEAD_LETTER, &letter));
     }
+    universe.lock().busy -= 1;
 }
 
 /// Whether the one who delivers learns that the function took it.

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use service::{Settings, World, tokens::Verifier};
+use service::{Settings, World, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -79,6 +79,7 @@ pub struct Universe {
     pub clock: Clock,
     pub scenario: Arc<Scenario>,
     verifier: Arc<Verifier>,
+    resolver: Resolver,
 }
 
 impl Universe {
@@ -102,6 +103,7 @@ impl Universe {
             clock: Clock::manual(beginning()),
             scenario: Arc::new(scenario),
             verifier: Arc::new(Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] })),
+            resolver: Resolver::system(),
         }
     }
 
@@ -184,6 +186,7 @@ impl Universe {
             clock: self.clock.ahead_by(ahead),
             ids: Ids::seeded(seed),
             verifier: self.verifier.clone(),
+            resolver: self.resolver.clone(),
             settings: settings.clone(),
         }
     }

@@ -76,8 +76,9 @@ impl Bench {
     pub async fn completed_batch() -> Self {
         let mut bench = Bench::new(Status::Aggregating).await;
         let rows = bench.rows().await;
-        let summary = results::write(&bench.world.blobs, &bench.run, rows).await.unwrap();
-        bench.run.finish(summary, true, now());
+        let summary = results::write(&bench.world.blobs, &bench.run, 1, rows).await.unwrap();
+        assert_eq!(bench.run.begin_aggregation(now()), Some(1));
+        assert!(bench.run.finish(1, summary, true, now()));
         let path = places::job(&bench.run.uid, &bench.run.job_id);
         let mut document = bench.world.docs.get::<Run>(&path).await.unwrap();
         document.value = bench.run.clone();
@@ -93,7 +94,10 @@ impl Bench {
     }
 
     pub fn result(&self, name: &str) -> BlobPath {
-        places::result(&self.run.uid, &self.run.job_id, name).unwrap()
+        match self.run.results {
+            Some(token) => places::final_result(&self.run.uid, &self.run.job_id, token, name).unwrap(),
+            None => places::result(&self.run.uid, &self.run.job_id, name).unwrap(),
+        }
     }
 
     pub async fn ask(&self, user: &str, query: &str) -> Response<Body> {
@@ -214,7 +218,12 @@ fn run(status: Status) -> Run {
         progress: Progress::new(4, 3, 1, 0),
         progress_at: now(),
         cost: Cost::default(),
+        told: 0,
+        aggregation: None,
+        results: None,
         summary: None,
+        retry_of: None,
+        retried_by: None,
         simulated: None,
         error: None,
         traceparent: None,

@@ -4,14 +4,16 @@
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, RejectReason, Verdict};
+use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, Verdict};
 use domain::{Item, JobId, Rejected, Uid};
 use futures::StreamExt;
+use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::io::{self, BufReader};
-use tokio::{io::AsyncReadExt, sync::mpsc};
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use std::io;
+use tokio::sync::mpsc;
+
+mod object;
 
 /// The most ligands a run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
@@ -147,7 +149,7 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
     Ok(judged)
 }
 
-type Rows = Box<dyn Iterator<Item = Result<LibraryRow, ReadError>> + Send>;
+type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
 type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
 
 /// Rows that can be read, and where that may be done.
@@ -158,30 +160,28 @@ enum Opened {
 
 async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
     Ok(match ligands.clone() {
-        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows))),
+        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row.into()))) as Rows))),
         Ligands::Rows(rows) => {
             let small = rows.len() <= SMALL_ROWS;
-            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows));
+            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(|row| Ok(row.into()))) as Rows));
             if small { Opened::Small(open) } else { Opened::Large(open) }
         }
         Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
         Ligands::Library(path) => {
-            let (meta, chunks) = blobs.read(&path, None).await?;
+            let meta = blobs.head(&path).await?.ok_or_else(|| platform::Error::NotFound(path.to_string()))?;
             if meta.size <= SMALL_FILE {
-                let mut content = vec![];
-                StreamReader::new(chunks).read_to_end(&mut content).await.map_err(unread)?;
-                Opened::Small(Box::new(move || library_rows(io::Cursor::new(content), &path)))
+                let content = blobs.get(&path, SMALL_FILE).await?;
+                Opened::Small(Box::new(move || library_rows(content)))
             } else {
-                let bridge = SyncIoBridge::new(StreamReader::new(chunks));
-                Opened::Large(Box::new(move || library_rows(bridge, &path)))
+                let object = Object::open(blobs, meta);
+                Opened::Large(Box::new(move || library_rows(object)))
             }
         }
     })
 }
 
-fn library_rows(content: impl io::Read + Send + 'static, path: &BlobPath) -> Result<Rows, IngestError> {
-    let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, content), path.name());
-    Ok(Box::new(reader.map_err(unreadable)?))
+fn library_rows(source: impl chem::Source) -> Result<Rows, IngestError> {
+    Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
 }
 
 fn judge(
@@ -268,13 +268,11 @@ async fn blocking<T: Send + 'static>(
 fn unreadable(error: LibraryError) -> IngestError {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error {
-        LibraryError::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => unread(error),
+        LibraryError::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
+            IngestError::Platform(platform::Error::internal("reading a library", error))
+        }
         error => IngestError::Library(error),
     }
-}
-
-fn unread(error: io::Error) -> IngestError {
-    IngestError::Platform(platform::Error::internal("reading a library", error))
 }
 
 fn gone(error: io::Error) -> IngestError {

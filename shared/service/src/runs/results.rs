@@ -15,15 +15,17 @@ const INDEX: &str = "ranked.idx";
 const RANKED: &str = "ranked.ndjson";
 /// How many of the best stand apart in `batch_results.json`.
 const TOP: usize = 10;
+/// More objects than one writer writes.
+const WRITTEN: u32 = 100;
 /// The most rows a page holds.
 const MAX_PAGE: u32 = 500;
 
-/// Writes every result object of the run from its rows; the figures. The same rows make the same bytes: several that
-/// write them at once do no harm.
-pub async fn write(blobs: &Blobs, run: &Run, mut rows: Vec<ResultRow>) -> Result<Summary> {
+/// Writes every result object of the run from its rows, under the writer's token; the figures.
+pub async fn write(blobs: &Blobs, run: &Run, token: u32, mut rows: Vec<ResultRow>) -> Result<Summary> {
     run.ranking.rank(&mut rows);
     let put = async |name: &str, kind: &'static str, content: Vec<u8>| {
-        blobs.put_bytes(&places::result(&run.uid, &run.job_id, name)?, content, PutOptions::of_type(kind)).await
+        let path = places::final_result(&run.uid, &run.job_id, token, name)?;
+        blobs.put_bytes(&path, content, PutOptions::of_type(kind)).await
     };
     let (lines, index) = lines(&rows)?;
     put(RANKED, "application/x-ndjson", lines).await?;
@@ -34,6 +36,17 @@ pub async fn write(blobs: &Blobs, run: &Run, mut rows: Vec<ResultRow>) -> Result
     exports::write_rejected_csv(blobs, run).await?;
     put("batch_results.json", "application/json", serde_json::to_vec_pretty(&results)?).await?;
     Ok(results.summary)
+}
+
+/// Removes what writers left whose turn came before `token`.
+pub async fn remove_older(blobs: &Blobs, run: &Run, token: u32) -> Result<()> {
+    for older in 1..token {
+        let prefix = places::final_results(&run.uid, &run.job_id, older);
+        for object in blobs.list(places::ARTIFACTS, &prefix, None, WRITTEN).await? {
+            blobs.delete(&object.path).await?;
+        }
+    }
+    Ok(())
 }
 
 fn lines(rows: &[ResultRow]) -> Result<(Vec<u8>, Vec<u8>)> {
@@ -126,10 +139,9 @@ pub async fn page(docs: &Docs, blobs: &Blobs, run: &Run, query: &ResultsQuery) -
     let sorted_by = sorting(run, query)?;
     let in_rank_order =
         sorted_by == run.ranking && query.status.is_none() && query.min.is_none() && query.max.is_none();
-    let (results, total) = if run.summary.is_some() && in_rank_order {
-        ranked(blobs, run, start, limit).await?
-    } else {
-        selected(docs, blobs, run, query, &sorted_by, start, limit).await?
+    let (results, total) = match run.results {
+        Some(token) if in_rank_order => ranked(blobs, run, token, start, limit).await?,
+        _ => selected(docs, blobs, run, query, &sorted_by, start, limit).await?,
     };
     let end = start + results.len() as u64;
     Ok(ResultsPage {
@@ -165,13 +177,13 @@ fn sorting(run: &Run, query: &ResultsQuery) -> Result<Ranking, Problem> {
     Ok(ranking)
 }
 
-async fn ranked(blobs: &Blobs, run: &Run, start: u64, limit: u32) -> Result<(Vec<ResultRow>, u64)> {
+async fn ranked(blobs: &Blobs, run: &Run, token: u32, start: u64, limit: u32) -> Result<(Vec<ResultRow>, u64)> {
     let total = u64::from(run.items);
     let end = total.min(start.saturating_add(limit.into()));
     if start >= end {
         return Ok((vec![], total));
     }
-    let file = |name| places::result(&run.uid, &run.job_id, name);
+    let file = |name| places::final_result(&run.uid, &run.job_id, token, name);
     let offsets = blobs.get_range(&file(INDEX)?, start * 8..(end + 1) * 8).await?;
     let offset = |at: Option<&[u8]>| at.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes).unwrap_or(0);
     let (from, to) =
@@ -206,12 +218,13 @@ async fn selected(
 
 /// Every row there is, with its rank among them, the best first.
 pub async fn all(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<Vec<ResultRow>> {
-    if run.summary.is_none() {
+    let Some(token) = run.results else {
         let mut rows = rows::ended(docs, blobs, run).await?;
         run.ranking.rank(&mut rows);
         return Ok(rows);
-    }
+    };
     let mut rows = vec![];
-    rows::for_each_line(blobs, &places::result(&run.uid, &run.job_id, RANKED)?, |row| rows.push(row)).await?;
+    let ranked = places::final_result(&run.uid, &run.job_id, token, RANKED)?;
+    rows::for_each_line(blobs, &ranked, |row| rows.push(row)).await?;
     Ok(rows)
 }

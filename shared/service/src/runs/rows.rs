@@ -2,11 +2,11 @@
 
 use super::shards::{self, REPORT_LIMIT};
 use crate::places;
-use domain::{Item, JobType, Outcome, Report, ResultRow, Run, Shard};
+use domain::{Item, JobType, Outcome, OutcomeStatus, Report, ResultRow, Run, Shard};
 use futures::StreamExt;
 use platform::{Blobs, Docs, Query, Result};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::io::AsyncBufReadExt;
 
 /// Shards that are read at once.
@@ -49,6 +49,19 @@ pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Op
     let outcomes = outcomes(blobs, &shard).await?.unwrap_or_default();
     let outcome = outcomes.into_iter().find(|outcome| outcome.index == index);
     Ok(Some((item.clone(), outcome.map(|outcome| row(run, item, outcome, &OtherNames::new())))))
+}
+
+/// The 1-based indices of the items that have a result.
+pub async fn completed(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<BTreeSet<u32>> {
+    let shards = docs.query::<Shard>(&Query::collection(places::shards(&run.uid, &run.job_id))).await?;
+    let reads: Vec<_> = shards.iter().map(|shard| outcomes(blobs, &shard.value)).collect();
+    let mut reads = futures::stream::iter(reads).buffered(SIDE_BY_SIDE);
+    let mut completed = BTreeSet::new();
+    while let Some(read) = reads.next().await {
+        let of_shard = read?.unwrap_or_default().into_iter();
+        completed.extend(of_shard.filter(|o| o.status == OutcomeStatus::Completed).map(|outcome| outcome.index));
+    }
+    Ok(completed)
 }
 
 async fn outcomes(blobs: &Blobs, shard: &Shard) -> Result<Option<Vec<Outcome>>> {

@@ -2,10 +2,10 @@
 //! it may be called again at any time, by anybody, in any order: documents are compared and set, and the objects in
 //! the reports bucket are the truth they can be rebuilt from.
 
-use super::update;
+use super::{replace, update};
 use crate::{World, places};
 use domain::{
-    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, Progress, Report, Run, Shard, ShardState,
+    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, RepairKind, Report, Run, Shard, ShardState,
     Status, Timestamp, Uid,
 };
 use platform::{Blobs, Docs, Error, Message, PutOptions, Query, Result};
@@ -94,18 +94,18 @@ async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &S
 }
 
 /// Moves the run on if all its shards are done; otherwise writes its progress, if that is due. Asked after every report,
-/// also after one that was no news: whoever asks last sees the full count.
-pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
-    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
+/// also after one that was no news: whoever asks last sees the full count. True where the run was moved on.
+pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
+    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(false) };
     // A cancelled run's workers still tell what they did until they stopped.
     let open = matches!(run.value.status, Status::Queued | Status::Running | Status::Cancelled);
-    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(()) };
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(false) };
     let now = Timestamp::from(world.clock.now());
     let done = Query::collection(places::shards(uid, job)).equals("done", true);
     let all_done = world.docs.count(&done).await? == u64::from(plan.shards);
     let cancelled = run.value.status == Status::Cancelled;
     if !all_done && !cancelled && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
-        return Ok(());
+        return Ok(false);
     }
     let sums = totals(&world.docs, uid, job).await?;
     if all_done && !cancelled {
@@ -113,16 +113,17 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
             sums.write(run, now);
             run.all_reported(now)
         };
-        return update(&world.docs, uid, job, change).await.map(|_| ());
+        update(&world.docs, uid, job, change).await?;
+        return Ok(true);
     }
-    let mut changed = run.clone();
-    sums.write(&mut changed.value, now);
-    if (changed.value.progress, changed.value.cost) == (run.value.progress, run.value.cost) {
-        return Ok(());
+    let mut changed = run.value.clone();
+    sums.write(&mut changed, now);
+    if (changed.progress, changed.cost) == (run.value.progress, run.value.cost) {
+        return Ok(false);
     }
-    match world.docs.replace(&changed).await {
-        Err(error) if error.is_race() => Ok(()),
-        outcome => outcome,
+    match replace(&world.docs, &run, &mut changed).await {
+        Err(error) if error.is_race() => Ok(false),
+        outcome => outcome.map(|()| false),
     }
 }
 
@@ -135,9 +136,7 @@ struct Totals {
 
 impl Totals {
     fn write(&self, run: &mut Run, now: Timestamp) {
-        let left = run.items.saturating_sub(self.completed + self.failed);
-        let running = if run.status.is_final() { 0 } else { self.running.min(left) };
-        run.progress = Progress::new(run.items, self.completed, self.failed, running);
+        run.count(self.completed, self.failed, self.running);
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;
         run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
@@ -158,17 +157,25 @@ async fn totals(docs: &Docs, uid: &Uid, job: &JobId) -> Result<Totals> {
 }
 
 /// The execution of a shard is gone. What it still reported counts; otherwise the shard waits for another one, or, when
-/// it had its share of launches, is closed with what there is: its other items fail with `reason`.
-pub async fn lost(world: &World, uid: &Uid, job: &JobId, shard: u32, launch: u32, reason: &str) -> Result<()> {
+/// it had its share of launches, is closed with what there is: its other items fail with `reason`. What was done, if
+/// it was.
+pub async fn lost(
+    world: &World,
+    uid: &Uid,
+    job: &JobId,
+    shard: u32,
+    launch: u32,
+    reason: &str,
+) -> Result<Option<RepairKind>> {
     let path = places::shard(uid, job, shard);
     loop {
         if refresh(world, uid, job, shard).await?.is_none_or(|shard| shard.done || shard.launch != launch) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(()) };
+        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
         let held = matches!(read.value.state, ShardState::Launched | ShardState::Running);
         if read.value.done || read.value.launch != launch || !held {
-            return Ok(());
+            return Ok(None);
         }
         let now = Timestamp::from(world.clock.now());
         let gives_up = read.value.launch >= MAX_LAUNCHES;
@@ -182,7 +189,10 @@ pub async fn lost(world: &World, uid: &Uid, job: &JobId, shard: u32, launch: u32
             outcome => outcome?,
         }
         tracing::warn!(job.id = %job, shard, launch, reason, gives_up, "shard lost its execution");
-        return if gives_up { close(world, uid, job, &read.value, reason).await } else { Ok(()) };
+        if gives_up {
+            close(world, uid, job, &read.value, reason).await?;
+        }
+        return Ok(Some(if gives_up { RepairKind::Closed } else { RepairKind::TakenBack }));
     }
 }
 

@@ -169,6 +169,9 @@ pub async fn submit_upload(
     let (judged, unreadable) = match write_inputs(ports, &submission, &job_id, &ligands).await {
         Ok(judged) => (judged, None),
         Err(error @ (IngestError::Library(_) | IngestError::TooMany)) => (Judged::default(), Some(error.to_string())),
+        Err(IngestError::Platform(platform::Error::NotFound(_))) => {
+            (Judged::default(), Some("it was removed or replaced before it was read".to_owned()))
+        }
         Err(error) => return Err(error.into()),
     };
     let mut run = build(&submission, job_id, &judged, ports);
@@ -197,7 +200,11 @@ pub async fn refuse_upload(
 }
 
 async fn create_once(docs: &Docs, run: Run) -> Result<Option<Run>, Problem> {
-    match docs.create(&places::job(&run.uid, &run.job_id), &run).await {
+    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
+    if let Some(notice) = run.stillborn() {
+        writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
+    }
+    match docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
         Err(platform::Error::AlreadyExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -222,7 +229,8 @@ async fn write_inputs(
     Ok(judged)
 }
 
-fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
+/// The run of a submission as it is first written.
+pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
     let now = Timestamp::from(ports.clock.now());
     let Submission { accepted, model, .. } = submission;
     let mut run = Run {
@@ -255,7 +263,12 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         progress: Progress::new(judged.accepted, 0, 0, 0),
         progress_at: now,
         cost: Cost::default(),
+        told: 0,
+        aggregation: None,
+        results: None,
         summary: None,
+        retry_of: None,
+        retried_by: None,
         simulated: None,
         error: None,
         traceparent: traceparent(),
@@ -273,7 +286,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
     run
 }
 
-fn within_budget(run: &Run) -> Result<(), Problem> {
+/// Refuses a run that is estimated to cost more than it may.
+pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
     match (run.cost.estimated_usd, run.max_cost_usd) {
         (Some(estimate), Some(limit)) if estimate > limit => {
             Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))

@@ -11,6 +11,7 @@ use crate::{
     caller::{API_KEY, ApiKey},
     events, serve,
     tokens::Verifier,
+    webhooks::{self, Resolver},
 };
 use axum::{
     Router,
@@ -19,7 +20,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Timestamp, Uid};
+use domain::{EventKind, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
     BlobPath, Clock, DocPath, Ids, PutOptions,
@@ -27,7 +28,7 @@ use platform::{
     embedded::{Event, Store},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tower::ServiceExt;
 
 pub use runs::{SEQUENCE, completed, smiles};
@@ -55,6 +56,11 @@ pub fn start() -> Timestamp {
 /// A user as their requests name them.
 pub fn user(name: &str) -> Uid {
     Uid::try_from(name.to_owned()).unwrap()
+}
+
+/// Every name leads to the same public address, and nobody is asked for it.
+fn always_public() -> Resolver {
+    Resolver::new(|_| Box::pin(async { Ok(vec![IpAddr::from([8, 8, 8, 8])]) }))
 }
 
 /// The routes of a function as they are served.
@@ -103,7 +109,8 @@ impl Bench {
         let store = Store::scratch(clock.clone()).unwrap();
         let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
         let settings = Settings { gpu_reserve: 0, ..Settings::default() };
-        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, settings);
+        let world =
+            World { resolver: always_public(), ..World::embedded(&store, clock, Ids::seeded(1), verifier, settings) };
         for name in ["u1", "u2"] {
             let key = ApiKey { uid: user(name), name: "test".into(), created_at: start(), revoked: false };
             world.docs.create(&ApiKey::path(name), &key).await.unwrap();
@@ -127,6 +134,15 @@ impl Bench {
 
     pub fn caller(&self, name: &str) -> Caller {
         Caller { uid: user(name) }
+    }
+
+    /// An endpoint of the user's that wants to hear of everything, made now.
+    pub async fn webhook(&self, name: &str, url: &str) -> Webhook {
+        let (id, secret) = (WebhookId::new(&self.world.ids.next()).unwrap(), webhooks::new_secret(&self.world.ids));
+        let webhook = Webhook::new(id, url.to_owned(), EventKind::ALL.to_vec(), secret, self.now());
+        let add = |webhooks: &mut Webhooks| Ok(webhooks.add(webhook.clone()));
+        assert!(webhooks::update(&self.world.docs, &user(name), add).await.unwrap());
+        webhook
     }
 
     /// Lets so many seconds pass.

@@ -229,13 +229,16 @@ impl Bench {
     /// A batch whose results are written.
     pub async fn finished(&self, name: &str, ligands: u32) -> Run {
         let run = self.aggregating(name, ligands).await;
-        let rows = rows::ended(&self.world.docs, &self.world.blobs, &run).await.unwrap();
-        let summary = results::write(&self.world.blobs, &run, rows).await.unwrap();
-        self.change(&run, |run| {
-            run.finish(summary.clone(), false, self.now());
-            true
-        })
-        .await
+        self.finish(&run).await
+    }
+
+    /// Writes the results of a batch that waits for it.
+    pub async fn finish(&self, run: &Run) -> Run {
+        let rows = rows::ended(&self.world.docs, &self.world.blobs, run).await.unwrap();
+        let run = self.change(run, |run| run.begin_aggregation(self.now()).is_some()).await;
+        let token = run.aggregation.unwrap().token;
+        let summary = results::write(&self.world.blobs, &run, token, rows).await.unwrap();
+        self.change(&run, |run| run.finish(token, summary.clone(), false, self.now())).await
     }
 
     /// The execution is over, as Cloud Run would say.

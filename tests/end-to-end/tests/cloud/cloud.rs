@@ -71,7 +71,7 @@ impl Cloud {
         let functions = addresses.iter().map(|(name, url)| function(name, url, &environment)).collect();
         let token = access.token("maria", Clock::system().now()).unwrap();
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        let bus = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())));
+        let bus = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())), &Clock::system());
         let messages = PubSub::new(pubsub.address, PROJECT);
         let emulators = [firestore, pubsub];
         let (_functions, _emulators, _folder) = (functions, emulators, folder);
@@ -268,7 +268,7 @@ async fn start_jobs(
     env.extend(worker.map(|(name, value)| (name.to_owned(), value)));
     let args = vec!["predict-worker".to_owned()];
     let job = Job { command: PROGRAM.into(), args, env, max_retries: 1, parallelism: 8 };
-    let sink = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())));
+    let sink = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())), &Clock::system());
     let options = run_admin::Options {
         address: any(),
         project: PROJECT.to_owned(),

@@ -2,12 +2,6 @@
 
 use axum::{Json, extract::State};
 use domain::{Attempt, Delivery, DeliveryState, JobId, Timestamp, WebhookId};
-<<<<<<< HEAD
-use platform::{Direction, Docs};
-use serde::{Deserialize, Serialize};
-use service::{Caller, Function, Path, Query, Refusals, Result, World, paging, places, webhooks};
-use utoipa::{IntoParams, ToSchema};
-=======
 use platform::{Direction, Docs, Query as Documents};
 use serde::Serialize;
 use service::{
@@ -16,7 +10,6 @@ use service::{
     places, webhooks,
 };
 use utoipa::ToSchema;
->>>>>>> hooks
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("list-deliveries", router);
@@ -62,11 +55,7 @@ async fn list_deliveries(
     webhooks::find(&docs, &caller.uid, &id).await?;
     let (limit, all) = (paging::limit(asked.limit)?, places::deliveries(&caller.uid));
     let after = paging::decode(&all, asked.cursor.as_deref())?;
-<<<<<<< HEAD
-    let query = platform::Query::collection(all).equals("webhook_id", id.as_str());
-=======
     let query = Documents::collection(all).equals("webhook_id", id.as_str());
->>>>>>> hooks
     let query = query.order_by("created_at", Direction::Descending).after(after).limit(limit + 1);
     let mut found = docs.query::<Delivery>(&query).await?;
     let has_more = found.len() > limit as usize;

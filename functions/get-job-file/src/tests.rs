@@ -10,7 +10,7 @@ use domain::{
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use service::{
-    caller::API_KEY,
+    api_key::API_KEY,
     runs::shards::ShardInput,
     serve,
     testing::{self, start as now},
@@ -148,6 +148,8 @@ fn run(batch: bool, status: Status) -> Run {
         progress: Progress::default(),
         progress_at: now(),
         cost: Cost::default(),
+        month: String::new(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         simulated: None,
         error: None,

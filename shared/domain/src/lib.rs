@@ -2,6 +2,7 @@
 //! gets a GPU next, what a worker may report, what a result row holds. No I/O, no clock, no HTTP: every function here
 //! takes what it needs and can be tried in a test without a server.
 
+mod account;
 mod cost;
 mod ids;
 mod item;
@@ -13,8 +14,10 @@ mod results;
 mod run;
 mod shard;
 mod summary;
+mod tier;
 mod time;
 
+pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Spent, Window, roles};
 pub use cost::{Cost, Price};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
@@ -26,4 +29,5 @@ pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use run::{JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary};
+pub use tier::{Limits, Role, Scope, Tier};
 pub use time::Timestamp;

@@ -119,6 +119,12 @@ pub struct Run {
     pub progress: Progress,
     pub progress_at: Timestamp,
     pub cost: Cost,
+    /// The month whose budget the run is charged to, that of its making: `2026-11`.
+    #[serde(default)]
+    pub month: String,
+    /// GPU seconds it is charged with: until it ends at least those planned, then those it took.
+    #[serde(default)]
+    pub charged_gpu_seconds: f64,
     pub summary: Option<Summary>,
     /// True if any result came from a stand-in; unknown before the first result.
     pub simulated: Option<bool>,
@@ -178,6 +184,13 @@ impl Run {
         self.summary = Some(summary);
         self.completed_at = Some(now);
         self.dispatchable = false;
+        self.charge();
+    }
+
+    /// Renews what the run is charged with; whoever changes its plan, its cost or its end calls this.
+    pub fn charge(&mut self) {
+        let planned = self.plan.as_ref().filter(|_| !self.status.is_final()).map_or(0.0, |plan| plan.gpu_seconds);
+        self.charged_gpu_seconds = planned.max(self.cost.gpu_seconds);
     }
 
     /// The run cannot go on. True if that changed something.
@@ -198,6 +211,7 @@ impl Run {
             self.completed_at = Some(now);
             self.dispatchable = false;
             self.progress.running = 0;
+            self.charge();
         }
         moves
     }

@@ -1,7 +1,7 @@
 //! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
 //! signature picks what it needs.
 
-use crate::tokens::Verifier;
+use crate::{limits::Limiter, tokens::Verifier};
 use axum::extract::FromRef;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
 use std::{sync::Arc, time::Duration};
@@ -16,6 +16,7 @@ pub struct World {
     pub clock: Clock,
     pub ids: Ids,
     pub verifier: Arc<Verifier>,
+    pub limiter: Limiter,
     pub settings: Arc<Settings>,
 }
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub bucket_prefix: String,
     /// Origins of web frontends that may call the API; `*` allows any.
     pub cors_origins: Vec<String>,
+    /// Whether users are held to the limits of their tiers.
+    pub limits: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             stuck_after: Duration::from_secs(180),
             bucket_prefix: String::new(),
             cors_origins: vec![],
+            limits: true,
         }
     }
 }

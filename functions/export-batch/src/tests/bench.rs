@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub use service::testing::start as now;
 use service::{
     World,
-    caller::API_KEY,
+    api_key::API_KEY,
     places,
     runs::{results, rows, shards::ShardInput},
     serve, testing,
@@ -214,6 +214,8 @@ fn run(status: Status) -> Run {
         progress: Progress::new(4, 3, 1, 0),
         progress_at: now(),
         cost: Cost::default(),
+        month: String::new(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         simulated: None,
         error: None,

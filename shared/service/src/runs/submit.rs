@@ -255,6 +255,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         progress: Progress::new(judged.accepted, 0, 0, 0),
         progress_at: now,
         cost: Cost::default(),
+        month: now.month(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         simulated: None,
         error: None,
@@ -270,6 +272,7 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
     let plan = Planning { items: run.items, profile, strategy: run.strategy, slots }.plan();
     run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
     run.plan = Some(plan);
+    run.charge();
     run
 }
 

@@ -12,7 +12,7 @@ use domain::JobId;
 use files::ExportQuery;
 use platform::{Blobs, Docs};
 use service::{
-    Caller, Function, Path, Query, Refusals, Result, World,
+    Downloads, Function, Path, Query, Refusals, Result, World,
     runs::{self, exports},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -30,7 +30,7 @@ fn router() -> OpenApiRouter<World> {
     responses((status = 303, description = "The file is at `Location`, for fifteen minutes",
         headers(("Location" = String, description = "Signed link"))), Refusals))]
 async fn export_batch(
-    caller: Caller,
+    Downloads(caller): Downloads,
     State(docs): State<Docs>,
     State(blobs): State<Blobs>,
     Path(id): Path<JobId>,

@@ -41,11 +41,17 @@ pub enum Safeguard {
     IdempotencyKey,
     /// An ended run's executions are stopped.
     CancelStops,
+    /// What users are told of a move is written in the commit that makes the move.
+    NoticeInCommit,
+    /// Results are written by one writer at a time, and a writer whose turn has passed ends nothing.
+    AggregationFence,
+    /// An event that cannot be processed ends what waits for it.
+    DeadLetters,
 }
 
 impl Safeguard {
     /// Every one there is.
-    pub const ALL: [Safeguard; 18] = [
+    pub const ALL: [Safeguard; 21] = [
         Safeguard::AttemptFence,
         Safeguard::SequenceMonotone,
         Safeguard::LaunchFence,
@@ -64,6 +70,9 @@ impl Safeguard {
         Safeguard::UploadName,
         Safeguard::IdempotencyKey,
         Safeguard::CancelStops,
+        Safeguard::NoticeInCommit,
+        Safeguard::AggregationFence,
+        Safeguard::DeadLetters,
     ];
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub use service::testing::start as now;
 use service::{
     World,
-    caller::API_KEY,
+    api_key::API_KEY,
     places,
     runs::{results, rows, shards::ShardInput},
     serve, testing,
@@ -221,6 +221,8 @@ fn run(status: Status) -> Run {
         told: 0,
         aggregation: None,
         results: None,
+        month: String::new(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         retry_of: None,
         retried_by: None,

@@ -23,8 +23,8 @@ const DEAD_LETTER_NUDGES: u32 = MAX_NUDGES / 2 + 1;
 /// So often the list of repairs is written again where others write it too.
 const TRIES: u32 = 5;
 
-/// Looks into every lease, and into every run that has been silent for a while.
-pub async fn sweep(world: &World) -> Result<()> {
+/// Looks into every lease, and into every run that has been silent for a while; what was done.
+pub async fn sweep(world: &World) -> Result<Vec<Repair>> {
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
     look_into_leases(world, &mut done).await?;
@@ -40,7 +40,8 @@ pub async fn sweep(world: &World) -> Result<()> {
             }
         }
     }
-    note(world, done).await
+    note(world, done.clone()).await?;
+    Ok(done)
 }
 
 /// Looks into one run, silent or not, and says what was done.

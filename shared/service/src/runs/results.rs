@@ -89,6 +89,7 @@ pub struct ResultsQuery {
     /// A score to sort by; by default the run's ranking. Its better end comes first.
     pub sort: Option<String>,
     /// Turns the order: `asc` or `desc`.
+    #[param(inline)]
     pub order: Option<Order>,
     /// Only completed, or only failed items.
     pub status: Option<OutcomeStatus>,

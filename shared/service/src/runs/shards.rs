@@ -140,6 +140,7 @@ impl Totals {
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;
         run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
+        run.charge();
     }
 }
 

@@ -19,6 +19,7 @@ mod single;
 mod strangers;
 mod submitting;
 mod uploads;
+mod webhooks;
 
 use journeys::Hub;
 

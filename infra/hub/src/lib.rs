@@ -39,6 +39,7 @@ pub const ALL: &[Function] = &[
     retry_batch::FUNCTION,
     rotate_webhook::FUNCTION,
     send_webhook::FUNCTION,
+    stream_events::FUNCTION,
     submit_batch::FUNCTION,
     submit_prediction::FUNCTION,
     system_status::FUNCTION,

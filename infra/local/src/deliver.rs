@@ -23,7 +23,7 @@ use std::{collections::HashMap, time::Duration};
 use tower::ServiceExt;
 
 /// Attempts before a delivery is set aside as dead.
-const MAX_ATTEMPTS: u32 = 20;
+pub const MAX_ATTEMPTS: u32 = 20;
 /// The first wait after a failure, in milliseconds; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: i64 = 100;
 const LONGEST_WAIT: i64 = 30_000;
@@ -57,7 +57,7 @@ fn fits(segments: &[&str], pattern: &str) -> bool {
 }
 
 /// The request Google would make.
-fn request(delivery: &Delivery) -> Request<Body> {
+pub fn request(delivery: &Delivery) -> Request<Body> {
     let Change { at, event } = &delivery.change;
     let id = format!("local-{}", delivery.id);
     match event {
@@ -70,7 +70,7 @@ fn request(delivery: &Delivery) -> Request<Body> {
 }
 
 /// The message Pub/Sub makes of what is given up: the message itself, or the event with its context attributes.
-async fn dead_letter(delivery: &Delivery) -> platform::Result<Message> {
+pub async fn dead_letter(delivery: &Delivery) -> platform::Result<Message> {
     let mut message = match &delivery.change.event {
         Event::Message { data, attributes, .. } => {
             let data = BASE64_STANDARD.decode(data).map_err(|error| Error::internal("reading a message", error))?;

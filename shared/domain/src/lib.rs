@@ -15,6 +15,7 @@ mod repair;
 mod report;
 mod results;
 mod run;
+pub mod safeguard;
 mod shard;
 mod summary;
 mod time;

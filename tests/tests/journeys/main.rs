@@ -5,6 +5,7 @@
 mod aliases;
 mod broken_rows;
 mod cancelling;
+mod chaos;
 mod deployment;
 mod failures;
 mod house;

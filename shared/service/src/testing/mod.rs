@@ -16,7 +16,7 @@ use crate::{
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -173,8 +173,13 @@ impl Bench {
         self.reply(function, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// How the function answers a request, as it comes.
+    pub async fn answer(&self, function: Function, request: Request<Body>) -> Response<Body> {
+        router(function, &self.world).oneshot(request).await.unwrap()
+    }
+
     async fn reply(&self, function: Function, request: Request<Body>) -> Reply {
-        let response = router(function, &self.world).oneshot(request).await.unwrap();
+        let response = self.answer(function, request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };

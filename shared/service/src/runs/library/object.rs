@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use chem::Source;
 use futures::TryStreamExt;
-use platform::{BlobPath, Blobs, Error, Result, blobs::Chunks};
+use platform::{BlobPath, Blobs, ObjectMeta, blobs::Chunks};
 use std::{
     io::{self, BufRead, BufReader},
     ops::Range,
@@ -24,11 +24,10 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// Errs with [`Error::NotFound`] where there is no such object.
-    pub async fn open(blobs: &Blobs, path: &BlobPath) -> Result<Self> {
-        let meta = blobs.head(path).await?.ok_or_else(|| Error::NotFound(path.to_string()))?;
-        let (generation, size) = (meta.generation, meta.size);
-        Ok(Object { blobs: blobs.clone(), path: path.clone(), generation, size, runtime: Handle::current() })
+    /// The writing that `meta` tells of. Called where there is a runtime.
+    pub fn open(blobs: &Blobs, meta: ObjectMeta) -> Self {
+        let ObjectMeta { path, generation, size, .. } = meta;
+        Object { blobs: blobs.clone(), path, generation, size, runtime: Handle::current() }
     }
 
     /// Errs where the object was written again: two writings never make one library.

@@ -62,7 +62,10 @@ async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     let run = bench.finished("u1", 3).await;
     let (uid, now) = (bench.caller("u1").uid, bench.now());
     let change = async |webhook: &Webhook, change: &dyn Fn(&mut Webhook)| {
-        let change = |webhook: &mut Webhook| Ok(change(webhook));
+        let change = |webhook: &mut Webhook| {
+            change(webhook);
+            Ok(())
+        };
         webhooks::change(&bench.world.docs, &uid, &webhook.id, change).await.unwrap();
     };
     let deaf = bench.webhook("u1", "https://a.example.org/").await;

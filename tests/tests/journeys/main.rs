@@ -20,6 +20,7 @@ mod single;
 mod strangers;
 mod submitting;
 mod uploads;
+mod webhooks;
 
 use journeys::Hub;
 

@@ -3,7 +3,10 @@
 //! report is looked for by the reconciler's own means.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{DeadLetterRecord, JobId, Run, RunError, Uid};
+use domain::{
+    DeadLetterRecord, JobId, Run, RunError, Uid,
+    safeguard::{Safeguard, holds},
+};
 use platform::{BlobPath, DocPath, Ids};
 use service::{
     Function, Problem, Result, Trigger, World,
@@ -23,6 +26,7 @@ async fn on_dead_letter(State(world): State<World>, letter: DeadLetter) -> Resul
     let reason = format!("{} gave it up after {} attempts", letter.subscription, letter.attempts);
     tracing::error!(subscription = letter.subscription, subject = ?letter.subject.name(), reason, "a dead letter");
     match &letter.subject {
+        _ if !holds(Safeguard::DeadLetter) => {}
         Subject::Document(path) => run(&world, path, &reason).await?,
         Subject::Object(path, generation) if path.bucket() == places::UPLOADS => {
             upload(&world, path, *generation, &reason).await?;

@@ -1,6 +1,9 @@
 //! The run: one prediction or one batch, the document everything meets in, and the moves it may make.
 
-use crate::{Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid};
+use crate::{
+    Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -200,11 +203,12 @@ impl Run {
     /// Takes a turn at writing the results; `None` where that is not to be done, or is in other hands until their time
     /// is up.
     pub fn begin_aggregation(&mut self, now: Timestamp) -> Option<u32> {
-        let taken = self.aggregation.is_some_and(|turn| turn.until > now);
+        let taken = self.aggregation.is_some_and(|turn| turn.until > now) && holds(Safeguard::AggregationFence);
         if self.status != Status::Aggregating || taken {
             return None;
         }
-        let token = self.aggregation.map_or(1, |turn| turn.token + 1);
+        let last = self.aggregation.map_or(0, |turn| turn.token);
+        let token = if holds(Safeguard::AggregationFence) { last + 1 } else { 1 };
         let seconds = AGGREGATION_SECONDS + u64::from(self.items) / AGGREGATED_PER_SECOND;
         self.aggregation = Some(Aggregation { token, until: now.plus_seconds(seconds) });
         self.progress_at = now;
@@ -243,7 +247,7 @@ impl Run {
     }
 
     fn end(&mut self, status: Status, error: Option<RunError>, now: Timestamp) -> bool {
-        let moves = !self.status.is_final();
+        let moves = !self.status.is_final() || !holds(Safeguard::FinalStatus);
         if moves {
             self.status = status;
             self.error = error;

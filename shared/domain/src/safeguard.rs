@@ -41,11 +41,17 @@ pub enum Safeguard {
     IdempotencyKey,
     /// An ended run's executions are stopped.
     CancelStops,
+    /// What a user is to be told of is written in the commit of the move it tells of.
+    Outbox,
+    /// One writer at a time writes results, each under a token of its own.
+    AggregationFence,
+    /// What nobody could process is ended, and its owner told.
+    DeadLetter,
 }
 
 impl Safeguard {
     /// Every one there is.
-    pub const ALL: [Safeguard; 18] = [
+    pub const ALL: [Safeguard; 21] = [
         Safeguard::AttemptFence,
         Safeguard::SequenceMonotone,
         Safeguard::LaunchFence,
@@ -64,6 +70,9 @@ impl Safeguard {
         Safeguard::UploadName,
         Safeguard::IdempotencyKey,
         Safeguard::CancelStops,
+        Safeguard::Outbox,
+        Safeguard::AggregationFence,
+        Safeguard::DeadLetter,
     ];
 }
 

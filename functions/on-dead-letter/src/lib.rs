@@ -26,7 +26,7 @@ async fn on_dead_letter(State(world): State<World>, letter: DeadLetter) -> Resul
     let reason = format!("{} gave it up after {} attempts", letter.subscription, letter.attempts);
     tracing::error!(subscription = letter.subscription, subject = ?letter.subject.name(), reason, "a dead letter");
     match &letter.subject {
-        _ if !holds(Safeguard::DeadLetters) => {}
+        _ if !holds(Safeguard::DeadLetter) => {}
         Subject::Document(path) => run(&world, path, &reason).await?,
         Subject::Object(path, generation) if path.bucket() == places::UPLOADS => {
             upload(&world, path, *generation, &reason).await?;

@@ -3,7 +3,10 @@
 //! after the library. A screen that cannot be becomes a failed run, so that its owner sees why.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{RunError, Source, Uid};
+use domain::{
+    JobId, RunError, Source, Uid,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Blobs, ObjectMeta};
 use service::{
     Function, Problem, Result, Trigger, World,
@@ -110,7 +113,9 @@ async fn text(blobs: &Blobs, file: Option<&ObjectMeta>) -> Result<Result<Option<
 }
 
 async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<Screen, RunError>) -> Result<()> {
-    let job_id = job_id(&library.path, library.generation).map_err(Problem::internal)?;
+    let of_upload = || job_id(&library.path, library.generation);
+    let job_id = if holds(Safeguard::UploadName) { of_upload() } else { JobId::new(true, &world.ids.next()) };
+    let job_id = job_id.map_err(Problem::internal)?;
     let ports = world.submitting();
     let ligands = Ligands::Library(library.path.clone());
     let submission = match settings {

@@ -213,7 +213,8 @@ impl Run {
         if self.status != Status::Aggregating || taken {
             return None;
         }
-        let token = self.aggregation.map_or(1, |turn| turn.token + 1);
+        let last = self.aggregation.map_or(0, |turn| turn.token);
+        let token = if holds(Safeguard::AggregationFence) { last + 1 } else { 1 };
         let seconds = AGGREGATION_SECONDS + u64::from(self.items) / AGGREGATED_PER_SECOND;
         self.aggregation = Some(Aggregation { token, until: now.plus_seconds(seconds) });
         self.progress_at = now;
@@ -259,7 +260,7 @@ impl Run {
     }
 
     fn end(&mut self, status: Status, error: Option<RunError>, now: Timestamp) -> bool {
-        let moves = !self.status.is_final();
+        let moves = !self.status.is_final() || !holds(Safeguard::FinalStatus);
         if moves {
             self.status = status;
             self.error = error;

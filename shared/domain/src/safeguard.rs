@@ -41,12 +41,12 @@ pub enum Safeguard {
     IdempotencyKey,
     /// An ended run's executions are stopped.
     CancelStops,
-    /// What users are told of a move is written in the commit that makes the move.
-    NoticeInCommit,
-    /// Results are written by one writer at a time, and a writer whose turn has passed ends nothing.
+    /// What a user is to be told of is written in the commit of the move it tells of.
+    Outbox,
+    /// One writer at a time writes results, each under a token of its own.
     AggregationFence,
-    /// An event that cannot be processed ends what waits for it.
-    DeadLetters,
+    /// What nobody could process is ended, and its owner told.
+    DeadLetter,
 }
 
 impl Safeguard {
@@ -70,9 +70,9 @@ impl Safeguard {
         Safeguard::UploadName,
         Safeguard::IdempotencyKey,
         Safeguard::CancelStops,
-        Safeguard::NoticeInCommit,
+        Safeguard::Outbox,
         Safeguard::AggregationFence,
-        Safeguard::DeadLetters,
+        Safeguard::DeadLetter,
     ];
 }
 

@@ -88,7 +88,7 @@ async fn try_task(universe: &Universe, execution: &str, index: usize, attempt: u
         () = universe.clock.sleep(timeout) => Some(Outcome::Failed),
         () = stop.notified() => Some(Outcome::Stopped),
     };
-    universe.lock().watch.task_ended(pid);
+    crate::watch::task_ended(&mut universe.lock(), pid);
     let Some(outcome) = outcome else {
         universe.lock().note(pid, "counts as lost, and goes on", "", "");
         return Outcome::Failed;
@@ -103,7 +103,7 @@ async fn try_task(universe: &Universe, execution: &str, index: usize, attempt: u
 }
 
 fn finished(universe: &Universe, pid: Pid, well: Result<bool, oneshot::Canceled>) -> Outcome {
-    universe.lock().watch.task_ended(pid);
+    crate::watch::task_ended(&mut universe.lock(), pid);
     if well == Ok(true) { Outcome::Well } else { Outcome::Failed }
 }
 

@@ -4,7 +4,9 @@
 use crate::{
     executor::pause,
     faults::Fault,
+    stranger,
     universe::{Pid, Universe},
+    watch,
 };
 use axum::{
     Router,
@@ -33,12 +35,15 @@ pub fn route(universe: &Universe, event: Event) {
     let losable = !matches!(&event, Event::Object(meta) if meta.path.bucket() == places::UPLOADS);
     let waking = matches!(&event, Event::Message { topic, .. } if topic == places::DISPATCH);
     let tenant = tenant(&event).map(Arc::<str>::from);
+    let reporting = run_of_report(&event);
+    stranger::passes_by(universe, &event);
     for subscriber in subscribers(&event) {
         let Some(function) = ALL.iter().find(|function| function.name == subscriber) else { continue };
         let times = {
             let mut state = universe.lock();
             if losable && state.strikes(Fault::Lost) {
                 state.remark("lost", function.name);
+                reporting.iter().for_each(|run| watch::report_lost(&mut state, run));
                 continue;
             }
             1 + u32::from(state.strikes(Fault::Duplicate)) + u32::from(waking && state.strikes(Fault::DoubleDispatch))
@@ -46,9 +51,16 @@ pub fn route(universe: &Universe, event: Event) {
         for _ in 0..times {
             let mut state = universe.lock();
             state.busy += 1;
+            reporting.iter().for_each(|run| watch::report_sent(&mut state, run));
             let change = Change { at: state.now, event: event.clone() };
             drop(state);
-            universe.spawn(None, deliver(universe.clone(), function.name, tenant.clone(), change));
+            let (universe_of_it, tenant, reporting) = (universe.clone(), tenant.clone(), reporting.clone());
+            universe.spawn(None, async move {
+                deliver(&universe_of_it, function.name, tenant, change).await;
+                let mut state = universe_of_it.lock();
+                state.busy -= 1;
+                reporting.iter().for_each(|run| watch::report_heard(&mut state, run));
+            });
         }
     }
 }
@@ -62,7 +74,14 @@ fn tenant(event: &Event) -> Option<&str> {
     }
 }
 
-async fn deliver(universe: Universe, function: &'static str, tenant: Option<Arc<str>>, change: Change) {
+/// The document of the run that a report is of.
+fn run_of_report(event: &Event) -> Option<String> {
+    let Event::Object(meta) = event else { return None };
+    let (uid, job, _) = places::parse_report(meta.path.name()).filter(|_| meta.path.bucket() == places::REPORTS)?;
+    Some(places::job(&uid, &job).to_string())
+}
+
+async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc<str>>, change: Change) {
     let delay = {
         let mut state = universe.lock();
         if state.strikes(Fault::Late) {
@@ -80,13 +99,13 @@ async fn deliver(universe: Universe, function: &'static str, tenant: Option<Arc<
     while delivery.attempts < MAX_ATTEMPTS {
         let settings = universe.scenario.settings.clone();
         let pid = universe.begin(function, tenant.as_deref(), Fault::Crash);
-        let answer = call(&universe, pid, function, &settings, request(&delivery));
+        let answer = call(universe, pid, function, &settings, request(&delivery));
         let status = tokio::select! {
             biased;
             answer = answer => answer.map(|response| response.status()),
             () = universe.clock.sleep(ACKNOWLEDGE_WITHIN) => None,
         };
-        if acknowledged(&universe, function, status) {
+        if acknowledged(universe, function, status) {
             break;
         }
         delivery.attempts += 1;
@@ -98,8 +117,10 @@ async fn deliver(universe: Universe, function: &'static str, tenant: Option<Arc<
         let mut state = universe.lock();
         state.remark("given up", function);
         state.happened.push(Event::message(places::DEAD_LETTER, &letter));
+        if let Some(run) = run_of_report(&delivery.change.event) {
+            watch::report_lost(&mut state, &run);
+        }
     }
-    universe.lock().busy -= 1;
 }
 
 /// Whether the one who delivers learns that the function took it.

@@ -140,6 +140,26 @@ impl Faults {
 
 /// The weather in which doing without a safeguard shows.
 pub fn against(safeguard: Safeguard) -> &'static [(Fault, f64)] {
-    let _ = safeguard;
-    &[]
+    match safeguard {
+        Safeguard::AttemptFence => &[(Fault::Zombie, 0.5), (Fault::WorkerCrash, 0.3)],
+        Safeguard::SequenceMonotone => &[(Fault::Duplicate, 0.3)],
+        Safeguard::LaunchFence | Safeguard::OneWorker => &[(Fault::Slow, 0.5), (Fault::Zombie, 0.6)],
+        Safeguard::DoneIsFinal => &[(Fault::Slow, 0.3), (Fault::Zombie, 0.5)],
+        Safeguard::CreateOnceReports => &[(Fault::Unheard, 0.1)],
+        Safeguard::ReportOwnership => &[(Fault::ForeignReport, 0.5)],
+        Safeguard::ReevaluateOnDuplicate => &[(Fault::Crash, 0.4), (Fault::Refused, 0.03)],
+        Safeguard::Reconciler => &[(Fault::Lost, 0.4)],
+        Safeguard::LeaseExpiry => &[(Fault::Lost, 0.4), (Fault::WorkerCrash, 0.4)],
+        Safeguard::CompareAndSet => &[(Fault::Duplicate, 0.4), (Fault::DoubleDispatch, 0.5)],
+        Safeguard::StartClaim => &[(Fault::Unheard, 0.1), (Fault::DoubleDispatch, 0.5)],
+        Safeguard::UploadName => &[(Fault::Duplicate, 0.5), (Fault::Nack, 0.3)],
+        Safeguard::Outbox => &[(Fault::Crash, 0.4)],
+        Safeguard::AggregationFence => &[(Fault::Duplicate, 0.5), (Fault::Slow, 0.2)],
+        Safeguard::DeadLetter => &[(Fault::Refused, 0.4)],
+        Safeguard::PoolCapacity
+        | Safeguard::ClosingAfterLaunches
+        | Safeguard::FinalStatus
+        | Safeguard::IdempotencyKey
+        | Safeguard::CancelStops => &[],
+    }
 }

@@ -11,12 +11,15 @@ mod faults;
 mod model;
 mod scenario;
 mod store;
+mod stranger;
+mod sweep;
 mod trace;
 mod universe;
 mod verdict;
 mod watch;
 
 pub use faults::{Counts, Fault};
+pub use sweep::{Figures, sweep};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::safeguard::{self, Safeguard};
@@ -43,6 +46,7 @@ const SWEEP: i64 = 60;
 #[derive(Debug)]
 pub struct Outcome {
     pub seed: u64,
+    pub options: Options,
     /// Tells two executions apart that differ in anything.
     pub digest: u64,
     pub violations: Vec<String>,
@@ -55,11 +59,24 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
+impl Outcome {
+    /// The command that shows this world again, with its trace.
+    pub fn replay(&self) -> String {
+        let named = |flag: &str, safeguard: Option<Safeguard>| {
+            safeguard.map_or_else(String::new, |safeguard| format!(" --{flag} {safeguard:?}"))
+        };
+        let (without, weather) = (named("without", self.options.without), named("weather", self.options.weather));
+        format!("cargo run -p simulation -- --seed {}{without}{weather}", self.seed)
+    }
+}
+
 /// How a world is run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// A safeguard to do without.
+    /// A safeguard to do without, in the weather in which that shows.
     pub without: Option<Safeguard>,
+    /// The weather in which doing without a safeguard would show; otherwise the seed's own.
+    pub weather: Option<Safeguard>,
     /// Whether to keep the trace.
     pub trace: bool,
 }
@@ -70,7 +87,7 @@ pub fn simulate(seed: u64, options: Options) -> Outcome {
     let mut random = chance(seed);
     let scenario = Scenario::draw(&mut random);
     let until = beginning() + TimeDelta::seconds(random.random_range(300..2400));
-    let faults = match options.without {
+    let faults = match options.without.or(options.weather) {
         None => Faults::draw(&mut random, until),
         Some(safeguard) => Faults::only(faults::against(safeguard), until),
     };
@@ -79,7 +96,7 @@ pub fn simulate(seed: u64, options: Options) -> Outcome {
     let mut simulation = Simulation { universe, executor: Executor::default(), steps: 0, moved_at: beginning() };
     let ran = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     safeguard::without(None);
-    simulation.outcome(seed, ran.is_err())
+    simulation.outcome(seed, options, ran.is_err())
 }
 
 struct Simulation {
@@ -103,8 +120,7 @@ impl Simulation {
             match (self.rests(), rested_at) {
                 (true, Some(since)) if ticks >= since + 2 => break,
                 (true, None) => rested_at = Some(ticks),
-                (true, Some(_)) => {}
-                (false, _) => rested_at = None,
+                _ => {}
             }
             if self.stuck() || !self.universe.skip() {
                 break;
@@ -189,7 +205,7 @@ impl Simulation {
         stuck
     }
 
-    fn outcome(self, seed: u64, panicked: bool) -> Outcome {
+    fn outcome(self, seed: u64, options: Options, panicked: bool) -> Outcome {
         let mut state = self.universe.lock();
         let now = state.now;
         if panicked {
@@ -197,6 +213,7 @@ impl Simulation {
         }
         Outcome {
             seed,
+            options,
             digest: state.trace.digest(),
             violations: std::mem::take(&mut state.watch.violations),
             faults: state.faults.counts,

@@ -42,7 +42,8 @@ pub struct Process {
     ahead: TimeDelta,
     /// The write that was the latest when it listed reports last.
     pub listed: i64,
-    dead: bool,
+    /// Nothing ever happens to it.
+    safe: bool,
 }
 
 /// What becomes of a call.
@@ -142,8 +143,8 @@ impl Universe {
             let within = if crash == Fault::WorkerCrash { 60 } else { 25 };
             (state.random.random_range(0..within), state.random.random())
         });
-        let slow = (crash == Fault::Crash && state.strikes(Fault::Slow))
-            .then(|| Duration::from_secs(state.random.random_range(5..120)));
+        let slowest = if crash == Fault::WorkerCrash { 15 } else { 120 };
+        let slow = state.strikes(Fault::Slow).then(|| Duration::from_secs(state.random.random_range(1..slowest)));
         let skewed = state.strikes(Fault::Skew);
         let ahead = if skewed { state.random.random_range(-600..=600) } else { 0 };
         state.processes.push(Process {
@@ -154,7 +155,7 @@ impl Universe {
             calls: 0,
             ahead: TimeDelta::seconds(ahead),
             listed: 0,
-            dead: false,
+            safe: false,
         });
         state.processes.len() - 1
     }
@@ -164,6 +165,7 @@ impl Universe {
         let pid = self.begin(name, tenant, Fault::Crash);
         let process = &mut self.lock().processes[pid];
         (process.slow, process.doom, process.ahead) = (None, None, TimeDelta::zero());
+        process.safe = true;
         pid
     }
 
@@ -218,10 +220,12 @@ impl State {
         if let Some((at, after)) = process.doom
             && process.calls > at
         {
-            process.dead = true;
             return (if after { Fate::DiesAfter } else { Fate::DiesBefore }, slow);
         }
-        let fate = if self.strikes(Fault::Refused) {
+        let safe = process.safe;
+        let fate = if safe {
+            Fate::Done
+        } else if self.strikes(Fault::Refused) {
             Fate::Refused
         } else if writes && self.strikes(Fault::Unheard) {
             Fate::Unheard

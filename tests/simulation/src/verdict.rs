@@ -77,12 +77,30 @@ async fn judge_run(universe: &Universe, run: &Run) {
     let gave_up = run.error.as_ref().is_some_and(|error| error.code == "stuck");
     expect(universe, !gave_up, || format!("{id} was given up: {:?}", run.error));
     let input = order.rows.len() as u32;
-    if order.way != Way::Single {
+    let unprocessable = run.error.as_ref().is_some_and(|error| error.code == "unprocessable");
+    if order.way != Way::Single && !unprocessable {
         let told = run.items + run.rejected;
         expect(universe, told == input, || format!("{id} accounts for {told} of {input} rows"));
     }
     judge_rows(universe, run, order).await;
     judge_shards(universe, run);
+    judge_results(universe, run);
+}
+
+/// The objects of the results that the document names are all there, and the user was told of the end, once.
+fn judge_results(universe: &Universe, run: &Run) {
+    let id = &run.job_id;
+    if let Some(token) = run.results {
+        let files = ["ranked.ndjson", "ranked.idx", "results.csv", "summary.json", "batch_results.json"];
+        for file in files {
+            let Ok(path) = places::final_result(&run.uid, id, token, file) else { continue };
+            let there = universe.lock().store.objects.contains_key(&path.to_string());
+            expect(universe, there, || format!("{path} is not there"));
+        }
+    }
+    let told = universe.lock().watch.told_of_end.contains(id.as_str());
+    let ended = matches!(run.status, Status::Completed | Status::Failed);
+    expect(universe, told == ended, || format!("{id} is {:?}, told of: {told}", run.status));
 }
 
 /// The rows that users read, the rejected ones and the cancelled ones are the input, each once.
@@ -92,7 +110,7 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
     let path =
         if single { format!("/api/v1/jobs/{id}/results") } else { format!("/api/v1/batches/{id}/results?limit=500") };
     let answer = ask(universe, "get-results", true, order.uid, (Method::GET, &path, None, None)).await;
-    let ended = matches!(run.status, Status::Completed | Status::Failed);
+    let ended = run.results.is_some();
     let rows = match answer {
         Some((StatusCode::OK, Value::Object(page))) if single => vec![Value::Object(page)],
         Some((StatusCode::OK, page)) => page["results"].as_array().cloned().unwrap_or_default(),
@@ -112,6 +130,9 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
     expect(universe, twice.is_empty(), || format!("{id}: rows that are told of more than once: {twice:?}"));
     let strange: Vec<_> = seen.keys().filter(|row| **row == 0 || **row > order.rows.len() as u64).collect();
     expect(universe, strange.is_empty(), || format!("{id}: rows that nobody sent: {strange:?}"));
+    let progress = (run.progress.completed, run.progress.failed);
+    let counted = progress.0 + progress.1 + run.progress.cancelled;
+    expect(universe, counted == run.items, || format!("{id}: {counted} of {} items are counted", run.items));
     if ended {
         expect(universe, seen.len() == order.rows.len(), || {
             format!("{id}: {} of {} rows are accounted for", seen.len(), order.rows.len())
@@ -120,7 +141,6 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
         expect(universe, summary == Some((completed, failed)), || {
             format!("{id}: the document tells {summary:?}, the rows {completed} completed and {failed} failed")
         });
-        let progress = (run.progress.completed, run.progress.failed);
         expect(universe, progress == (completed, failed), || {
             format!("{id}: the progress tells {progress:?}, the rows {completed} completed and {failed} failed")
         });
@@ -137,7 +157,7 @@ fn rejected(universe: &Universe, run: &Run) -> Vec<Rejected> {
 /// Every shard of a completed run is done, and what it cost is what its attempts reported.
 fn judge_shards(universe: &Universe, run: &Run) {
     let id = &run.job_id;
-    if !matches!(run.status, Status::Completed | Status::Failed) {
+    if run.results.is_none() {
         return;
     }
     let shards = run.plan.as_ref().map_or(0, |plan| plan.shards);

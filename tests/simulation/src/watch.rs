@@ -4,15 +4,19 @@ use crate::{
     scenario::{Order, Scenario, Way},
     universe::{Pid, State, beginning},
 };
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{JobId, Report};
 use platform::{BlobPath, DocPath, docs::Body};
 use predict_worker::Task;
 use serde_json::Value;
+use service::places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Violations that are kept; more say nothing new.
 const KEPT: usize = 20;
+/// In a calm world, the tasks of a cancelled run end within so many seconds: a waking and the grace.
+const STOPPED_WITHIN: i64 = 25;
 
 /// What was seen so far.
 pub struct Watch {
@@ -31,6 +35,12 @@ pub struct Watch {
     /// Seconds of earlier attempts, by shard, as the reports tell them.
     spent: BTreeMap<String, f64>,
     cancelled_at: BTreeMap<String, DateTime<Utc>>,
+    /// Runs of whose end the user was told.
+    pub told_of_end: BTreeSet<String>,
+    /// Deliveries of reports that are under way, by run.
+    reporting: BTreeMap<String, u32>,
+    /// Runs of which a report never arrived.
+    unheard: BTreeSet<String>,
     over: bool,
 }
 
@@ -55,6 +65,9 @@ impl Watch {
             running: BTreeMap::new(),
             spent: BTreeMap::new(),
             cancelled_at: BTreeMap::new(),
+            told_of_end: BTreeSet::new(),
+            reporting: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             over: false,
         }
     }
@@ -75,11 +88,6 @@ impl Watch {
     /// A user was told that the run is gone.
     pub fn purged(&mut self, id: &JobId) {
         self.gone.insert(id.to_string());
-    }
-
-    /// The attempt of a task is over, as far as Cloud Run knows.
-    pub fn task_ended(&mut self, pid: Pid) {
-        self.running.remove(&pid);
     }
 
     /// Nothing more is waited for.
@@ -113,6 +121,46 @@ pub fn task_begins(state: &mut State, pid: Pid, task: &Task) {
     tasks_fit(state);
 }
 
+/// The attempt of a task is over, as far as Cloud Run knows. In a calm world, those of a cancelled run end soon.
+pub fn task_ended(state: &mut State, pid: Pid) {
+    let Some(work) = state.watch.running.remove(&pid) else { return };
+    let Some(cancelled) = state.watch.cancelled_at.get(&work.job) else { return };
+    let seconds = (state.now - *cancelled).num_seconds();
+    if state.faults.calm() && seconds > STOPPED_WITHIN {
+        violated(state, format!("a task of {} went on for {seconds} s after it was cancelled", work.job));
+    }
+}
+
+/// A report is on its way.
+pub fn report_sent(state: &mut State, run: &str) {
+    *state.watch.reporting.entry(run.to_owned()).or_default() += 1;
+}
+
+/// A report will never arrive.
+pub fn report_lost(state: &mut State, run: &str) {
+    state.watch.unheard.insert(run.to_owned());
+}
+
+/// The delivery of a report is over. Where all have arrived and every shard is done, the run has moved on.
+pub fn report_heard(state: &mut State, run: &str) {
+    let under_way = state.watch.reporting.get_mut(run).map_or(0, |count| {
+        *count -= 1;
+        *count
+    });
+    if under_way > 0 || state.watch.unheard.contains(run) {
+        return;
+    }
+    let Some(doc) = state.store.docs.get(run) else { return };
+    let open = matches!(text(&doc.body, "status"), "queued" | "running");
+    let shards = doc.body.get("plan").and_then(|plan| plan.get("shards")?.as_u64()).unwrap_or_default();
+    let prefix = format!("{run}/shards/");
+    let inside = state.store.docs.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+    let done = inside.filter(|(_, shard)| shard.body.get("done") == Some(&Value::Bool(true))).count() as u64;
+    if open && done == shards {
+        violated(state, format!("every report of {run} was heard, and it has not moved on"));
+    }
+}
+
 /// A document was created, changed or deleted.
 pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Option<&Body>, after: Option<&Body>) {
     let segments = path.segments();
@@ -122,6 +170,7 @@ pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Opt
         _ => {}
     }
     match segments.as_slice() {
+        ["users", _, "notices", id] => notice_written(state, id, before, after),
         ["users", uid, "jobs", id] => run_written(state, uid, id, before, after),
         ["users", _, "jobs", _, "shards", _] => {
             if let (Some(before), Some(after)) = (before, after) {
@@ -133,8 +182,26 @@ pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Opt
     }
 }
 
-/// An object was written or deleted.
-pub fn object_touched(state: &mut State, pid: Pid, path: &BlobPath) {
+/// An object is being written.
+pub fn object_written(state: &mut State, pid: Pid, path: &BlobPath, content: &Bytes) {
+    object_removed(state, pid, path);
+    let key = path.to_string();
+    let segments: Vec<_> = path.name().split('/').collect();
+    let known = state.store.objects.get(&key).map(|(_, known)| known);
+    if path.bucket() == places::REPORTS && known.is_some_and(|known| known != content) {
+        violated(state, format!("the report {key} was written over"));
+    }
+    if let [uid, job, "results", token, _] = segments[..] {
+        let run = state.store.docs.get(&format!("users/{uid}/jobs/{job}"));
+        let ended = run.and_then(|run| run.body.get("results")?.as_u64());
+        if ended.is_some_and(|ended| format!("{ended:04}") == token) {
+            violated(state, format!("{key} was written after its run had ended with it"));
+        }
+    }
+}
+
+/// An object was removed.
+pub fn object_removed(state: &mut State, pid: Pid, path: &BlobPath) {
     let uid = path.name().split('/').next().unwrap_or_default();
     owns(state, pid, uid, path.name());
 }
@@ -194,6 +261,18 @@ fn run_written(state: &mut State, uid: &str, id: &str, before: Option<&Body>, af
     }
 }
 
+/// A notice is written once, and one run ends once.
+fn notice_written(state: &mut State, id: &str, before: Option<&Body>, after: Option<&Body>) {
+    if before.is_some() {
+        return violated(state, format!("the notice {id} was changed"));
+    }
+    let Some((run, event)) = id.split_once('.').filter(|_| after.is_some()) else { return };
+    let end = event.ends_with("completed") || event.ends_with("failed");
+    if end && !state.watch.told_of_end.insert(run.to_owned()) {
+        violated(state, format!("the user was told twice that {run} has ended"));
+    }
+}
+
 /// An order with a key, or a library, is one run.
 fn run_made(state: &mut State, uid: &str, id: &str, label: &str) {
     let Some(order) = state.watch.order(uid, label) else {
@@ -222,6 +301,13 @@ fn shard_moves_on(state: &mut State, pid: Pid, path: &str, before: &Body, after:
         }
     }
     let same_attempt = number(before, "attempt") == number(after, "attempt");
+    let still = |name: &str| before.get(name) == after.get(name);
+    if same_attempt && ["seq", "state", "launch"].into_iter().all(still) {
+        wrong.push("it was written although there was no news".to_owned());
+    }
+    if !same_attempt && still("launch") && !takes_over(before, after) {
+        wrong.push("a second worker took it".to_owned());
+    }
     if same_attempt {
         for name in ["seq", "completed"] {
             let (from, to) = pair(name);
@@ -247,6 +333,15 @@ fn shard_moves_on(state: &mut State, pid: Pid, path: &str, before: &Body, after:
     for what in wrong {
         violated(state, format!("{path}: {what}"));
     }
+}
+
+/// True where the shard was held by nobody, or is taken by a later try of the task that held it.
+fn takes_over(before: &Body, after: &Body) -> bool {
+    let (Some(Value::Object(from)), Some(Value::Object(to))) = (before.get("worker"), after.get("worker")) else {
+        return true;
+    };
+    let same_task = from.get("execution") == to.get("execution") && from.get("task") == to.get("task");
+    same_task && number(from, "task_attempt") < number(to, "task_attempt")
 }
 
 /// The newest report of an attempt that belongs where it lies, among those written before `until`.

@@ -61,7 +61,7 @@ pub async fn replace(docs: &Docs, before: &Versioned<Run>, after: &mut Run) -> p
     let moved = Write::replace(before.path.clone(), after, before.version.clone())?;
     let tell = |notice: &Notice| Write::create(places::notice(&notice.uid, &notice.id()), notice);
     let told = notices.iter().map(tell).collect::<platform::Result<Vec<_>>>()?;
-    if !holds(Safeguard::NoticeInCommit) {
+    if !holds(Safeguard::Outbox) {
         docs.commit(vec![moved]).await?;
         return if told.is_empty() { Ok(()) } else { docs.commit(told).await };
     }

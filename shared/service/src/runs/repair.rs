@@ -8,7 +8,10 @@ use super::{
     update,
 };
 use crate::{World, chain, places};
-use domain::{Lease, Pool, Repair, RepairKind, Repairs, Run, RunError, Shard, ShardState, Status, Timestamp};
+use domain::{
+    Lease, Pool, Repair, RepairKind, Repairs, Run, RunError, Shard, ShardState, Status, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Direction, Error, Query, Result, Versioned};
 use serde_json::json;
 
@@ -25,6 +28,9 @@ const TRIES: u32 = 5;
 
 /// Looks into every lease, and into every run that has been silent for a while; what was done.
 pub async fn sweep(world: &World) -> Result<Vec<Repair>> {
+    if !holds(Safeguard::Reconciler) {
+        return Ok(vec![]);
+    }
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
     look_into_leases(world, &mut done).await?;
@@ -122,6 +128,7 @@ async fn look_into_lease(world: &World, lease: &Lease, done: &mut Vec<Repair>) -
 /// Why an execution works on nothing any more; `None` while it may.
 async fn gone(world: &World, execution: &str) -> Result<Option<&'static str>> {
     Ok(match world.executions.describe(execution).await? {
+        _ if !holds(Safeguard::LeaseExpiry) => None,
         Some(execution) if execution.completed_at.is_none() => None,
         Some(_) => Some("its execution ended"),
         None => Some("its execution is unknown"),

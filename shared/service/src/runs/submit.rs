@@ -8,6 +8,7 @@ use super::{
 use crate::{FieldProblem, Problem, Settings, World, places, telemetry::traceparent};
 use domain::{
     Cost, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
 };
 use models::{Accepted, FieldError, Model};
 use platform::{Blobs, Clock, Docs, Ids, PutOptions, Write};
@@ -114,6 +115,7 @@ pub async fn submit(
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
+    let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
     let remembered = repeatable.map(|again| remember(&submission, again, ports.clock)).transpose()?;
     if let Some((path, wanted)) = &remembered
         && let Some(run) = repeated(ports.docs, path, wanted).await?

@@ -66,7 +66,7 @@ impl BlobsCore for Port {
         let key = path.to_string();
         self.call("delete", true, &key, |state, pid| {
             if state.store.objects.remove(&key).is_some() {
-                crate::watch::object_touched(state, pid, path);
+                crate::watch::object_removed(state, pid, path);
             }
             Ok(())
         })
@@ -93,6 +93,11 @@ fn put(
         PutMode::Replace(generation) if current != Some(generation) => return Err(Error::Conflict(key.to_owned())),
         _ => {}
     }
+    Ok(insert(state, pid, path, content, options))
+}
+
+/// Writes an object whatever was there.
+pub fn insert(state: &mut State, pid: Pid, path: &BlobPath, content: Bytes, options: PutOptions) -> ObjectMeta {
     let meta = ObjectMeta {
         path: path.clone(),
         generation: state.store.next_version(),
@@ -106,8 +111,8 @@ fn put(
         crc32c: crc32c::crc32c(&content),
         created_at: state.now,
     };
-    state.store.objects.insert(key.to_owned(), (meta.clone(), content));
-    crate::watch::object_touched(state, pid, path);
+    crate::watch::object_written(state, pid, path, &content);
+    state.store.objects.insert(path.to_string(), (meta.clone(), content));
     state.happened.push(Event::Object(meta.clone()));
-    Ok(meta)
+    meta
 }

@@ -5,7 +5,10 @@ mod blobs;
 mod bus;
 mod docs;
 mod executions;
+#[cfg(test)]
+mod tests;
 
+pub use blobs::insert;
 pub use docs::StoredDoc;
 pub use executions::StoredExecution;
 

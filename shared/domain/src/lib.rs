@@ -30,5 +30,5 @@ pub use report::{ItemError, Outcome, OutcomeStatus, Report};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
-pub use summary::{Histogram, Summary};
+pub use summary::{Histogram, Summary, Tally};
 pub use time::Timestamp;

@@ -37,7 +37,7 @@ pub use report::{ItemError, Outcome, OutcomeStatus, Report};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
-pub use summary::{Histogram, Summary};
+pub use summary::{Histogram, Summary, Tally};
 pub use tier::{Limits, Role, Scope, Tier};
 pub use time::Timestamp;
 pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};

@@ -133,17 +133,17 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
     artifact(uid, job, &format!("items/{index:07}/download/{file}"))
 }
 
-/// A result of the whole run, under the token of whoever wrote it.
-pub fn final_result(uid: &Uid, job: &JobId, token: u32, file: &str) -> Result<BlobPath> {
-    artifact(uid, job, &format!("results/{token:04}/{file}"))
-}
-
 /// Everything that the writer of this token wrote begins with this.
 pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
     format!("{}results/{token:04}/", run_prefix(uid, job))
 }
 
-/// What is told of a run before its results are written, or in spite of them: the rejected rows, and partial results.
+/// The results there were of a run that ended without, at one state of its shards, begin with this.
+pub fn partial_results(uid: &Uid, job: &JobId, state: &str) -> String {
+    format!("{}results/partial/{state}/", run_prefix(uid, job))
+}
+
+/// What is told of a run before its results are written: the rejected rows.
 pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("results/{file}"))
 }

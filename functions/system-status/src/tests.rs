@@ -65,7 +65,7 @@ async fn repairs_and_dead_letters_are_counted() {
     let run = bench.submit("u1", 2).await;
     bench.wait(60);
     repair::sweep(&bench.world).await.unwrap();
-    let letter = domain::DeadLetterRecord::new("plan-run", None, 20, bench.now());
+    let letter = DeadLetterRecord::new("plan-run", None, 20, bench.now());
     bench.world.docs.create(&places::dead_letters().doc("x"), &letter).await.unwrap();
     let monitor = status(&bench).await["completion_monitor"].clone();
     assert_eq!((&monitor["repairs"]["told_again"], &monitor["dead_letters"]), (&1.into(), &1.into()));
@@ -79,7 +79,7 @@ async fn operators_alone_see_whose_run_is_stuck_and_why_and_who_holds_gpus() {
     let lost = bench.submit("u1", 2).await;
     bench.wait(60);
     assert!(status(&bench).await["operator"].is_null());
-    let mut account = bench.world.docs.get::<domain::Account>(&places::account(&user("u1"))).await.unwrap();
+    let mut account = bench.world.docs.get::<Account>(&places::account(&user("u1"))).await.unwrap();
     account.value.roles = Some(vec![Role::Admin]);
     bench.world.docs.replace(&account).await.unwrap();
     let operator = status(&bench).await["operator"].clone();

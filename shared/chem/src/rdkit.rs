@@ -4,21 +4,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
-use chem::{Curator, LibraryRow, Ligand, Verdict};
 use flate2::read::GzDecoder;
 
+use crate::{Curator, LibraryRow, Ligand, RejectReason, Verdict};
+
 /// What RDKit says of one SMILES.
-struct Row {
+pub struct Row {
     source: String,
-    smiles: String,
-    valid: bool,
+    pub smiles: String,
+    pub valid: bool,
     largest: String,
     largest_heavy_atoms: u32,
 }
 
-fn table() -> Vec<Row> {
+pub fn table() -> Vec<Row> {
     let mut text = String::new();
-    GzDecoder::new(&include_bytes!("fixtures/rdkit.tsv.gz")[..]).read_to_string(&mut text).unwrap();
+    GzDecoder::new(&include_bytes!("../tests/fixtures/rdkit.tsv.gz")[..]).read_to_string(&mut text).unwrap();
     let row = |line: &str| {
         let cells: Vec<&str> = line.split('\t').collect();
         let [source, smiles, outcome, _, largest, heavy] = cells[..] else { panic!("{line}") };
@@ -35,7 +36,7 @@ fn table() -> Vec<Row> {
 
 /// What differs, by SMILES: the known differences with their kind and reason.
 fn known_differences() -> BTreeMap<String, String> {
-    let text = include_str!("fixtures/rdkit-differences.tsv");
+    let text = include_str!("../tests/fixtures/rdkit-differences.tsv");
     let row = |line: &str| {
         let (kind, rest) = line.split_once('\t').unwrap();
         let (smiles, reason) = rest.split_once('\t').unwrap();
@@ -55,7 +56,7 @@ fn difference(row: &Row) -> Option<&'static str> {
             _ => None,
         },
         Ok(_) if !row.valid => Some("accepted"),
-        Ok(ligand) if ligand.canonical() != row.largest => Some("fragment"),
+        Ok(ligand) if ligand.canonical() != row.largest.as_str() => Some("fragment"),
         Ok(ligand) if ligand.heavy_atoms() != row.largest_heavy_atoms => Some("heavy atoms"),
         Ok(_) => None,
     }
@@ -87,7 +88,7 @@ fn rows_are_duplicates_where_rdkit_says_that_they_are_the_same_molecule() {
         let first = *first_of.entry(&row.largest).or_insert(number);
         match curator.judge(given) {
             Verdict::Accepted { .. } => assert_eq!(first, number, "{}", row.smiles),
-            Verdict::Rejected { reason: chem::RejectReason::Duplicate { of_row, .. }, .. } => {
+            Verdict::Rejected { reason: RejectReason::Duplicate { of_row, .. }, .. } => {
                 assert_eq!(first, of_row, "{}", row.smiles);
                 duplicates += 1;
             }

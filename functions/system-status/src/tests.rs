@@ -1,4 +1,5 @@
 use super::*;
+use domain::Account;
 use service::testing::{Bench, user};
 
 async fn status(bench: &Bench) -> serde_json::Value {

@@ -15,6 +15,8 @@ use tokio::io::AsyncBufReadExt;
 
 /// Shards that are read at once.
 const SIDE_BY_SIDE: usize = 32;
+/// The reports of so many items are read on one core: handing them to others takes longer.
+const ON_ONE_CORE: u32 = 1000;
 
 /// What `work` makes of every shard of the run, in the order of shards; some are worked on side by side.
 pub(super) fn each<T, F, W>(docs: &Docs, run: &Run, work: W) -> impl Stream<Item = Result<T>> + use<T, F, W>
@@ -23,9 +25,16 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Send + 'static,
 {
+    let large = run.items > ON_ONE_CORE;
     let begin = move |shard: Result<Shard>| {
         let task = shard.map(&work);
-        async move { tokio::spawn(task?).await.map_err(|error| Error::internal("reading a shard", error))? }
+        async move {
+            if large {
+                tokio::spawn(task?).await.map_err(|error| Error::internal("reading a shard", error))?
+            } else {
+                task?.await
+            }
+        }
     };
     shards::all(docs, &run.uid, &run.job_id).map(begin).buffered(SIDE_BY_SIDE)
 }

@@ -13,6 +13,8 @@ pub const ENTRY: u64 = 16;
 pub const FENCED: u64 = 4096;
 /// Orders that are made at once.
 const SIDE_BY_SIDE: usize = 2;
+/// So many rows are sorted where they are: handing them to a thread takes longer.
+const IN_PLACE: usize = 1000;
 
 /// Writes every order; what the results then hold.
 pub async fn write(
@@ -29,7 +31,11 @@ pub async fn write(
         let (emitted, direction) = (emitted.clone(), columns.orders()[column].direction);
         async move {
             let values = emitted.values.column(blobs, column).await?;
+            let many = values.len() > IN_PLACE;
             let sorting = move || sort(&values, |value| direction.place(value), &emitted);
+            if !many {
+                return Ok(sorting());
+            }
             let sorting = tokio::task::spawn_blocking(sorting).await;
             sorting.map_err(|error| Error::internal("sorting rows", error))
         }

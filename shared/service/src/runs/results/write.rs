@@ -12,7 +12,7 @@ use super::{
 use crate::{
     places,
     runs::{
-        exports, pipe,
+        exports,
         rows::{self, OtherNames},
         shards,
         views::shown,
@@ -21,7 +21,7 @@ use crate::{
 use domain::{BatchResults, ResultRow, Run, Shard};
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{Blobs, Docs, Ids, PutOptions, Result};
-use std::{collections::BTreeSet, io, pin::pin, sync::Arc};
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
 /// How many of the best stand apart in `batch_results.json`.
 const TOP: usize = 10;
@@ -108,14 +108,11 @@ fn batches(blobs: &Blobs, run: &Run, columns: Arc<Columns>, names: OtherNames) -
 
 /// Writes `batch_results.json` from the rows in the folder.
 pub async fn write_listing(blobs: &Blobs, run: &Run, folder: &Folder, layout: &Layout) -> Result<()> {
-    let rows = folder.rows(blobs).await?;
-    let (run, layout) = (run.clone(), layout.clone());
-    let content = pipe::blocking(move |sink| {
-        let jobs = rows.take(MOST_LISTED).map(|row| row.map(shown)).collect::<io::Result<_>>()?;
-        Ok(serde_json::to_writer_pretty(sink, &listing(&run, jobs, layout))?)
-    });
+    let rows = folder.stream(blobs).await?.take(MOST_LISTED);
+    let jobs = rows.map_ok(shown).try_collect().await?;
+    let content = serde_json::to_vec_pretty(&listing(run, jobs, layout.clone()))?;
     let path = folder.file("batch_results.json")?;
-    blobs.put(&path, content, PutOptions::of_type("application/json")).await.map(|_| ())
+    blobs.put_bytes(&path, content, PutOptions::of_type("application/json")).await.map(|_| ())
 }
 
 pub(super) fn listing(run: &Run, jobs: Vec<ResultRow>, layout: Layout) -> BatchResults {

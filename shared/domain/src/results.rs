@@ -180,14 +180,6 @@ impl Ranking {
     pub fn key_of(&self, row: &ResultRow) -> u128 {
         self.key(row.score(&self.score), row.status, row.row)
     }
-
-    /// Sorts the rows, the best first, and writes their ranks.
-    pub fn rank(&self, rows: &mut [ResultRow]) {
-        rows.sort_by_key(|row| self.key_of(row));
-        for (position, row) in rows.iter_mut().enumerate() {
-            row.rank = row.score(&self.score).map(|_| position as u32 + 1);
-        }
-    }
 }
 
 impl SortDirection {
@@ -249,12 +241,12 @@ mod tests {
         let mut rows =
             [row(1, &[("affinity_prob", 0.2), ("affinity", -2.0)]), row(2, &[]), row(3, &[("affinity_prob", 0.9)])];
         let hits = Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending };
-        hits.rank(&mut rows);
-        assert_eq!(rows.each_ref().map(|r| (r.row, r.rank)), [(3, Some(1)), (1, Some(2)), (2, None)]);
+        rows.sort_by_key(|row| hits.key_of(row));
+        assert_eq!(rows.each_ref().map(|row| row.row), [3, 1, 2]);
         assert_eq!(rows[1].pic50, Some(8.0), "10 nM");
         let strength = Ranking { score: "affinity".into(), direction: SortDirection::Ascending };
         let mut rows = [row(1, &[("affinity", 0.5)]), row(2, &[("affinity", -1.5)])];
-        strength.rank(&mut rows);
+        rows.sort_by_key(|row| strength.key_of(row));
         assert_eq!(rows[0].row, 2, "the lower value binds more strongly");
     }
 
@@ -264,7 +256,8 @@ mod tests {
         let tie = |n| row(n, &[("affinity_prob", 0.5)]);
         for direction in [SortDirection::Ascending, SortDirection::Descending] {
             let mut rows = [failed.clone(), tie(4), row(2, &[]), tie(3)];
-            Ranking { score: "affinity_prob".into(), direction }.rank(&mut rows);
+            let ranking = Ranking { score: "affinity_prob".into(), direction };
+            rows.sort_by_key(|row| ranking.key_of(row));
             assert_eq!(rows.each_ref().map(|row| row.row), [3, 4, 2, 1]);
         }
     }

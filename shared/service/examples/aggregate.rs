@@ -107,7 +107,7 @@ fn run(ligands: u32) -> Outcomes<Run> {
         "completed_at": null, "source": "api", "input": {}, "ligand_smiles": null, "input_files": [], "parameters": {},
         "target_residues": 300, "items": ligands, "rejected": 0, "priority": "normal", "strategy": "adaptive",
         "ranking": {"score": "affinity_prob", "direction": "descending"}, "plan": plan, "dispatchable": false,
-        "progress": progress, "progress_at": at, "cost": {"estimated_usd": 0.0, "actual_usd": 0.0, "gpu_seconds": 0.0},
+        "progress": progress, "progress_at": at, "cost": {"estimated_usd": 0.0, "actual_usd": 0.0, "gpu_seconds": 0.0}, "nudges": 0,
     }))?)
 }
 

@@ -4,7 +4,7 @@
 use super::shards::{self, REPORT_LIMIT};
 use crate::places;
 use domain::{Item, JobType, Outcome, OutcomeStatus, Report, ResultRow, Run, Scores, Shard};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, future::try_join};
 use platform::{BlobPath, Blobs, Docs, Error, Result};
 use serde::de::DeserializeOwned;
 use std::{
@@ -41,25 +41,19 @@ where
 
 /// The rows of one shard's latest report, in the order of the report.
 pub(super) async fn of_shard(blobs: &Blobs, run: &Run, shard: &Shard, names: &OtherNames) -> Result<Vec<ResultRow>> {
-    let outcomes = outcomes(blobs, shard).await?;
-    if outcomes.is_empty() {
+    if shard.report.is_none() {
         return Ok(vec![]);
     }
-    join(blobs, run, shard.shard, outcomes, names).await
+    let input = shards::input(blobs, &run.uid, &run.job_id, shard.shard);
+    let (outcomes, input) = try_join(outcomes(blobs, shard), input).await?;
+    Ok(join(run, input.items, outcomes, names))
 }
 
-/// The rows of these outcomes of a shard; one of an item that is not the shard's has none.
-pub(super) async fn join(
-    blobs: &Blobs,
-    run: &Run,
-    shard: u32,
-    outcomes: Vec<Outcome>,
-    names: &OtherNames,
-) -> Result<Vec<ResultRow>> {
-    let items = shards::input(blobs, &run.uid, &run.job_id, shard).await?.items;
+/// The rows of outcomes of a shard, whose items these are; an outcome of no item has none.
+pub(super) fn join(run: &Run, items: Vec<Item>, outcomes: Vec<Outcome>, names: &OtherNames) -> Vec<ResultRow> {
     let mut items: BTreeMap<u32, Item> = items.into_iter().map(|item| (item.index, item)).collect();
     let pairs = outcomes.into_iter().filter_map(|outcome| Some((items.remove(&outcome.index)?, outcome)));
-    Ok(pairs.map(|(item, outcome)| row(run, item, outcome, names)).collect())
+    pairs.map(|(item, outcome)| row(run, item, outcome, names)).collect()
 }
 
 /// One item by its 1-based index, with its row if it has ended.

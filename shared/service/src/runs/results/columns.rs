@@ -119,9 +119,10 @@ impl Values {
 }
 
 impl Written {
-    /// One score of every row, in the order of ranks; NaN for none.
-    pub async fn column(&self, blobs: &Blobs, column: usize) -> Result<Vec<f64>> {
-        let mut values = Vec::with_capacity(self.rows);
+    /// Puts one score of every row into `values`, in the order of ranks; NaN for none.
+    pub async fn column(&self, blobs: &Blobs, column: usize, values: &mut Vec<f64>) -> Result<()> {
+        values.clear();
+        values.reserve_exact(self.rows);
         let full = self.rows.saturating_sub(1) / GROUP;
         if let Some(path) = &self.groups {
             let bytes = (GROUP * 8) as u64;
@@ -136,6 +137,6 @@ impl Written {
         }
         let held = &self.held[column * GROUP..];
         values.extend_from_slice(&held[..self.rows - full * GROUP]);
-        Ok(values)
+        Ok(())
     }
 }

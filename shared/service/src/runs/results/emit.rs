@@ -25,13 +25,14 @@ pub struct Emitted {
 /// The bits of an entry's location that are the length.
 pub const LENGTH_BITS: u32 = 24;
 
-/// Writes both files; `other` are the scores beyond the fourteen, `scratch` is where columns may lie.
+/// Writes both files, of about so many rows; `other` are the scores beyond the fourteen, `scratch` is where columns may lie.
 pub async fn emit(
     blobs: &Blobs,
     folder: &Folder,
     scratch: &BlobPath,
     columns: &Columns,
     other: &[String],
+    rows: usize,
     mut sorted: Sorted,
 ) -> Result<Emitted> {
     let mut ranked = Upload::begin(blobs, folder.file(RANKED)?, PutOptions::of_type("application/x-ndjson"));
@@ -39,7 +40,8 @@ pub async fn emit(
     csv.push(&exports::csv_header(other).map_err(failed)?).await?;
     let figures = Figures::of(columns);
     let places: Vec<_> = other.iter().map(|name| columns.column(name)).collect();
-    let (mut locations, mut ties, mut tally) = (vec![], vec![], Tally::default());
+    let (mut locations, mut ties) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    let mut tally = Tally::default();
     let mut values = Values::new(columns.orders().len());
     while let Some(bytes) = sorted.next().await? {
         let record = Record::read(bytes, columns.orders().len())?;

@@ -6,11 +6,14 @@
 use super::page::Wanted;
 use crate::{
     Problem,
-    runs::rows::{self, OtherNames},
+    runs::{
+        rows::{self, OtherNames},
+        shards,
+    },
 };
 use domain::{Outcome, ResultRow, Run};
 use futures::{StreamExt, TryStreamExt, stream};
-use platform::{Blobs, Docs, Result};
+use platform::{Blobs, Docs, Error, Result};
 use std::{
     collections::{BTreeMap, HashMap},
     pin::pin,
@@ -19,6 +22,8 @@ use std::{
 
 /// As far as pages of a run that has no results yet go, in rows.
 pub const DEEPEST: u64 = 10_000;
+/// Items that are held beyond what is needed, so that the best are not sought too often.
+const SLACK: usize = 500;
 /// Shards whose inputs are read at once.
 const SIDE_BY_SIDE: usize = 16;
 
@@ -58,12 +63,12 @@ pub async fn page(docs: &Docs, blobs: &Blobs, run: &Run, wanted: &Wanted) -> Res
             Ok((ranks, kept))
         }
     };
-    let mut shards = pin!(rows::each(docs, run, work));
-    while let Some((some, kept)) = shards.try_next().await? {
+    let mut read = pin!(rows::each(docs, run, work));
+    while let Some((some, kept)) = read.try_next().await? {
         ranks.extend(some);
         total += kept.len() as u64;
         best.extend(kept);
-        if best.len() > 2 * DEEPEST as usize {
+        if best.len() > 2 * end as usize + SLACK {
             keep_best(&mut best, end as usize);
         }
     }
@@ -89,12 +94,18 @@ async fn joined(blobs: &Blobs, run: &Run, page: Vec<Ended>, ranks: &[u128]) -> R
         scored.then(|| ranks.partition_point(|other| *other < item.rank) as u32 + 1)
     };
     let order: Vec<_> = page.iter().map(|item| (rows::id(run, item.outcome.index), rank(item))).collect();
-    let mut shards = BTreeMap::<u32, Vec<Outcome>>::new();
+    let mut by_shard = BTreeMap::<u32, Vec<Outcome>>::new();
     for item in page {
-        shards.entry(item.shard).or_default().push(item.outcome);
+        by_shard.entry(item.shard).or_default().push(item.outcome);
     }
-    let join = |(shard, outcomes)| rows::join(blobs, run, shard, outcomes, &names);
-    let reads: Vec<_> = shards.into_iter().map(join).collect();
+    let join = |(shard, outcomes)| {
+        let names = &names;
+        async move {
+            let items = shards::input(blobs, &run.uid, &run.job_id, shard).await?.items;
+            Ok::<_, Error>(rows::join(run, items, outcomes, names))
+        }
+    };
+    let reads: Vec<_> = by_shard.into_iter().map(join).collect();
     let rows = stream::iter(reads).buffer_unordered(SIDE_BY_SIDE).try_concat().await?;
     let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.job_id.clone(), row)).collect();
     let take = |(id, rank)| Some(ResultRow { rank, ..rows.remove(&id)? });

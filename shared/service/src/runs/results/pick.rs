@@ -6,15 +6,12 @@ use super::{
     page::Wanted,
 };
 use domain::{OutcomeStatus, ResultRow};
-use futures::{StreamExt, TryStreamExt, stream};
 use platform::{Blobs, Error, Result};
 use std::ops::Range;
 
 /// Two rows no further apart than this are read as one piece: about what a store sends in the time it takes to answer,
 /// in bytes.
 const NEAR: u64 = 64 * 1024;
-/// Pieces that are read at once.
-const SIDE_BY_SIDE: usize = 32;
 
 /// The rows of the page, and how many match in all.
 pub async fn page(blobs: &Blobs, folder: &Folder, wanted: &Wanted) -> Result<(Vec<ResultRow>, u64)> {
@@ -72,18 +69,21 @@ async fn rows(blobs: &Blobs, folder: &Folder, entries: &[Entry]) -> Result<Vec<R
     let file = folder.file(RANKED)?;
     let mut lines: Vec<_> = entries.iter().map(Entry::line).enumerate().collect();
     lines.sort_by_key(|(_, line)| line.start);
-    let pieces = lines.chunk_by(|(_, before), (_, line)| line.start - before.end <= NEAR);
-    let read = async |piece: &[(usize, Range<u64>)]| {
-        let (Some((_, first)), Some((_, last))) = (piece.first(), piece.last()) else { return Ok(vec![]) };
-        let bytes = blobs.get_range(&file, first.start..last.end).await?;
-        let row = |(position, line): &(usize, Range<u64>)| {
-            let text = bytes.get((line.start - first.start) as usize..(line.end - first.start) as usize);
-            Ok((*position, serde_json::from_slice(text.unwrap_or_default())?))
-        };
-        piece.iter().map(row).collect::<Result<Vec<(usize, ResultRow)>>>()
-    };
-    let read = stream::iter(pieces).map(read).buffer_unordered(SIDE_BY_SIDE).try_concat().await;
-    let mut rows = read?;
+    let mut pieces: Vec<Range<u64>> = vec![];
+    for (_, line) in &lines {
+        match pieces.last_mut() {
+            Some(piece) if line.start - piece.end <= NEAR => piece.end = line.end,
+            _ => pieces.push(line.clone()),
+        }
+    }
+    let contents = blobs.get_ranges(&file, &pieces).await?;
+    let (mut rows, mut piece) = (vec![], 0);
+    for (position, line) in lines {
+        piece += usize::from(line.start >= pieces[piece].end);
+        let begin = (line.start - pieces[piece].start) as usize;
+        let text = contents[piece].get(begin..begin + (line.end - line.start) as usize);
+        rows.push((position, serde_json::from_slice(text.unwrap_or_default())?));
+    }
     rows.sort_by_key(|(position, _)| *position);
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }

@@ -125,8 +125,9 @@ impl Sorted {
 
 impl Block {
     fn append(&mut self, batch: &Batch, most: usize) {
-        if self.bytes.capacity() == 0 && batch.bytes.len() * 64 > most {
-            self.bytes.reserve(most);
+        if self.bytes.len() > most / 2 {
+            // What grows beyond half of a block will fill it.
+            self.bytes.reserve_exact((most + batch.bytes.len()).saturating_sub(self.bytes.len()));
         }
         let (base, end) = (self.bytes.len() as u32, batch.bytes.len() as u32);
         let ends = batch.records.iter().skip(1).map(|(_, start)| *start).chain([end]);

@@ -84,7 +84,7 @@ pub(super) async fn gather(
     }
     let other: Vec<_> = other.into_iter().collect();
     let sorted = sorter.sorted().await?;
-    let emitted = emit(blobs, folder, &scratch.file("columns")?, &columns, &other, sorted).await?;
+    let emitted = emit(blobs, folder, &scratch.file("columns")?, &columns, &other, run.items as usize, sorted).await?;
     let layout = orders::write(blobs, folder, &columns, emitted, other, simulated).await?;
     write_listing(blobs, run, folder, &layout).await?;
     remove(blobs, &scratch.0).await?;

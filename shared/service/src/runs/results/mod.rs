@@ -27,7 +27,7 @@ mod pick;
 mod sort;
 mod write;
 
-pub use page::{Order, ResultsPage, ResultsQuery, page};
+pub use page::{Order, ResultsPage, ResultsQuery, check, page};
 pub use write::{partial, remove_older, write, write_listing};
 
 use crate::places;

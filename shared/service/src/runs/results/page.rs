@@ -92,6 +92,11 @@ impl Wanted {
     }
 }
 
+/// Refuses a query that no page of this run's results can be given for.
+pub fn check(run: &Run, query: &ResultsQuery) -> Result<(), Problem> {
+    Wanted::of(run, query).map(|_| ())
+}
+
 /// One page. Ranks are those of the finished run, or of the rows there are so far.
 pub async fn page(docs: &Docs, blobs: &Blobs, run: &Run, query: &ResultsQuery) -> Result<ResultsPage, Problem> {
     let wanted = Wanted::of(run, query)?;

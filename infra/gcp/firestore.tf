@@ -12,6 +12,8 @@ locals {
     queue = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # reconcile, system-status: all users' unfinished runs, the oldest first
     unfinished = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    # submissions: the GPU seconds charged to a user's runs of a month
+    gpu-seconds-of-month = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["charged_gpu_seconds", "ASCENDING"]] }
     # the progress of a run: sums over its shards, and over those that run
     sums-of-shards  = { collection = "shards", scope = "COLLECTION", fields = [["completed", "ASCENDING"], ["failed", "ASCENDING"], ["gpu_seconds", "ASCENDING"]] }
     sums-of-running = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["completed", "ASCENDING"], ["failed", "ASCENDING"], ["items", "ASCENDING"]] }

@@ -11,7 +11,7 @@ use service::{
     events::Finalized,
     places,
     runs::{
-        library::{Ligands, check},
+        library::{IngestError, Ligands, MOST_LIGANDS, check},
         screen::{Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
@@ -139,10 +139,10 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Sc
 
 /// Bad rows, where the user wants none.
 async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
-    let judged = match check(&world.blobs, ligands).await {
+    let judged = match check(&world.blobs, ligands, MOST_LIGANDS).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
-        Err(service::runs::library::IngestError::Library(_)) => return Ok(None),
+        Err(IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooLarge) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok((judged.invalid > 0).then(|| {
@@ -162,6 +162,7 @@ fn submission(uid: &Uid, library: &ObjectMeta, screen: Screen) -> Result<(Submis
     }
     let submission = Submission {
         uid: uid.clone(),
+        claimed_tier: None,
         batch: true,
         name: submit::name(screen.batch_name, "/batch_name").map_err(wrong)?.or_else(|| Some(folder_name(library))),
         model,
@@ -186,6 +187,7 @@ fn bare(uid: &Uid, library: &ObjectMeta) -> Submission {
     };
     Submission {
         uid: uid.clone(),
+        claimed_tier: None,
         batch: true,
         name: Some(folder_name(library)),
         model: models::all()[0],

@@ -13,7 +13,9 @@ use utoipa::{
 
 pub const ALL: &[Function] = &[
     aggregate_run::FUNCTION,
+    create_api_key::FUNCTION,
     create_upload::FUNCTION,
+    delete_api_key::FUNCTION,
     delete_batch::FUNCTION,
     delete_job::FUNCTION,
     dispatch_shards::FUNCTION,
@@ -23,6 +25,7 @@ pub const ALL: &[Function] = &[
     get_job_file::FUNCTION,
     get_openapi::FUNCTION,
     get_results::FUNCTION,
+    list_api_keys::FUNCTION,
     list_batches::FUNCTION,
     list_jobs::FUNCTION,
     list_models::FUNCTION,

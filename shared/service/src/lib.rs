@@ -13,6 +13,7 @@ pub mod keys;
 mod limits;
 pub mod places;
 mod problem;
+pub mod repeat;
 pub mod runs;
 #[cfg(test)]
 mod signing;

@@ -13,8 +13,17 @@ use std::io::{self, BufReader};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-/// The most ligands a run may have: what the largest tier allows.
+/// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
+/// The largest file that is read, in bytes: a thousand for each of a million ligands.
+const MOST_BYTES: u64 = 1 << 30;
+/// The most that is read of a file after decompression, in bytes.
+const MOST_TEXT: u64 = 4 << 30;
+/// A file may become so many times larger when it is decompressed. Tables of SMILES compress by 4 to 12; what goes far
+/// beyond was made to fill memory or time.
+const MOST_RATIO: u64 = 100;
+/// Small files may grow to this in any case, in bytes.
+const ALWAYS_ALLOWED: u64 = 1 << 20;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 const CHUNK: usize = 256 * 1024;
@@ -52,9 +61,12 @@ pub enum IngestError {
     /// The file is not a library.
     #[error("the library cannot be read: {0}")]
     Library(LibraryError),
-    /// More than [`MOST_LIGANDS`] rows can be run.
-    #[error("the library holds more than {MOST_LIGANDS} ligands")]
-    TooMany,
+    /// More than so many rows can be run.
+    #[error("the library holds more than {0} ligands")]
+    TooMany(u32),
+    /// The file as it lies there.
+    #[error("the library is larger than {} MiB", MOST_BYTES >> 20)]
+    TooLarge,
     #[error(transparent)]
     Platform(#[from] platform::Error),
 }
@@ -80,7 +92,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Library(error) => Problem::field("/library", error.to_string()),
-            error @ IngestError::TooMany => Problem::field("/library", error.to_string()),
+            error @ (IngestError::TooMany(_) | IngestError::TooLarge) => Problem::field("/library", error.to_string()),
             IngestError::Platform(platform::Error::NotFound(_)) => {
                 Problem::field("/library", "there is no such object")
             }
@@ -101,22 +113,29 @@ impl Ligands {
     }
 }
 
-/// Judges every row and writes nothing.
-pub async fn check(blobs: &Blobs, ligands: &Ligands) -> Result<Judged, IngestError> {
+/// Judges every row, up to `most` that can be run, and writes nothing.
+pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged, IngestError> {
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged { accepted: *count, ..Judged::default() });
     }
     let rows = open(blobs, ligands).await?;
-    blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await
+    blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await
 }
 
-/// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
-pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) -> Result<Judged, IngestError> {
+/// Judges every row, up to `most` that can be run; writes the items and the rejected rows of the run. The same ligands
+/// always make the same objects.
+pub async fn ingest(
+    blobs: &Blobs,
+    uid: &Uid,
+    job: &JobId,
+    ligands: &Ligands,
+    most: u32,
+) -> Result<Judged, IngestError> {
     let rows = open(blobs, ligands).await?;
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
-        let judged = judge(rows()?, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
+        let judged = judge(rows()?, most, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
@@ -142,10 +161,15 @@ async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
         Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows)),
         Ligands::Designs(_) => Box::new(|| Ok(Box::new(std::iter::empty()) as Rows)),
         Ligands::Library(path) => {
-            let (_, chunks) = blobs.read(&path, None).await?;
+            let (meta, chunks) = blobs.read(&path, None).await?;
+            if meta.size > MOST_BYTES {
+                return Err(IngestError::TooLarge);
+            }
+            let most_bytes = (meta.size * MOST_RATIO).clamp(ALWAYS_ALLOWED, MOST_TEXT);
             let bridge = SyncIoBridge::new(StreamReader::new(chunks));
             Box::new(move || {
-                let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, bridge), path.name());
+                let source = BufReader::with_capacity(CHUNK, bridge);
+                let reader = LibraryReader::with_max_bytes(source, path.name(), most_bytes);
                 Ok(Box::new(reader.map_err(unreadable)?) as Rows)
             })
         }
@@ -154,6 +178,7 @@ async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
 
 fn judge(
     rows: Rows,
+    most: u32,
     accept: &mut dyn FnMut(Item) -> io::Result<()>,
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
@@ -167,8 +192,8 @@ fn judge(
         match verdict {
             Verdict::Accepted { row, name, ligand } => {
                 judged.accepted += 1;
-                if judged.accepted > MOST_LIGANDS {
-                    return Err(IngestError::TooMany);
+                if judged.accepted > most {
+                    return Err(IngestError::TooMany(most));
                 }
                 judged.heavy_atoms += u64::from(ligand.heavy_atoms());
                 accept(item(judged.accepted, row, name, &ligand)).map_err(gone)?;

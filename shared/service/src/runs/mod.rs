@@ -6,7 +6,7 @@ mod delete;
 pub mod exports;
 pub mod library;
 mod list;
-mod repeat;
+pub mod quota;
 pub mod results;
 pub mod rows;
 pub mod screen;

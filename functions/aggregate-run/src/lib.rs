@@ -1,12 +1,16 @@
-//! `aggregate-run`: a run's document was written. When every item has ended, the results are written, and then the run
-//! is completed in one compare-and-set. Several that do it at once write the same bytes.
+//! `aggregate-run`: a run's document was written. When every item has ended, one writer at a time takes its turn, writes
+//! the results under its token, and completes the run in one commit that also says so to its user. A writer that was
+//! too slow, or died, has its turn taken over; what it still writes lies under a token that nobody reads.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Run, Status};
+use domain::Run;
 use service::{
     Function, Result, Trigger, World,
     events::DocumentChange,
-    runs::{self, results, rows},
+    runs::{
+        self,
+        results::{self, Layout},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -21,22 +25,33 @@ async fn aggregate_run(State(world): State<World>, change: DocumentChange) -> Re
     if change.text("status") != Some("aggregating") {
         return Ok(StatusCode::NO_CONTENT);
     }
-    let run = world.docs.find::<Run>(&change.path).await?.map(|run| run.value);
-    let Some(run) = run.filter(|run| run.status == Status::Aggregating) else { return Ok(StatusCode::NO_CONTENT) };
-    let rows = rows::ended(&world.docs, &world.blobs, &run).await?;
-    let simulated = rows.iter().any(|row| row.simulated);
-    let summary = results::write(&world.blobs, &run, rows).await?;
-    let now = world.clock.now().into();
-    let finish = |run: &mut Run| {
-        let finishes = run.status == Status::Aggregating;
-        if finishes {
-            run.finish(summary.clone(), simulated, now);
-        }
-        finishes
+    let Some(run) = world.docs.find::<Run>(&change.path).await? else { return Ok(StatusCode::NO_CONTENT) };
+    let mut token = None;
+    let turn = |run: &mut Run| {
+        token = run.begin_aggregation(world.clock.now().into());
+        token.is_some()
     };
-    runs::update(&world.docs, &run.uid, &run.job_id, finish).await?;
-    tracing::info!(job.id = %run.job_id, completed = summary.completed_jobs, failed = summary.failed_jobs, "run ended");
+    let run = runs::update(&world.docs, &run.value.uid, &run.value.job_id, turn).await?;
+    if let (Some(run), Some(token)) = (run, token) {
+        aggregate(&world, &run.value, token).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Writes the results in the turn `token`, and ends the run with them.
+async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
+    let Layout { summary, simulated, .. } = results::write(&world.docs, &world.blobs, run, token).await?;
+    let finish = |run: &mut Run| run.finish(token, summary.clone(), simulated, world.clock.now().into());
+    let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
+        tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");
+        return Ok(runs::remove_objects(world, &run.uid, &run.job_id).await?);
+    };
+    if ended.value.results == Some(token) {
+        let (completed, failed) = (summary.completed_jobs, summary.failed_jobs);
+        tracing::info!(job.id = %run.job_id, token, completed, failed, "run ended");
+        results::remove_older(&world.blobs, run, token).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use domain::{BatchResults, ItemError, Outcome, Scores};
+use domain::{BatchResults, ItemError, Notice, Outcome, Scores, Status};
 use platform::{Query, embedded::Event};
 use serde_json::Value;
 use service::{
@@ -14,15 +14,23 @@ async fn written(bench: &Bench, run: &Run) -> StatusCode {
     bench.tell(FUNCTION, event).await
 }
 
-/// The result objects by name.
+/// The result objects by name, which must all lie under one token.
 async fn results_of(bench: &Bench, run: &Run) -> BTreeMap<String, Vec<u8>> {
     let prefix = format!("{}results/", places::run_prefix(&run.uid, &run.job_id));
     let mut found = BTreeMap::new();
     for meta in bench.world.blobs.list(places::ARTIFACTS, &prefix, None, 100).await.unwrap() {
         let content = bench.world.blobs.get(&meta.path, 1 << 24).await.unwrap();
-        found.insert(meta.path.name()[prefix.len()..].to_owned(), content.to_vec());
+        let name = meta.path.name().rsplit('/').next().unwrap().to_owned();
+        assert!(found.insert(name, content.to_vec()).is_none(), "{} lies there twice", meta.path);
     }
     found
+}
+
+/// What the user was told of.
+async fn told(bench: &Bench, run: &Run) -> Vec<String> {
+    let notices = places::notice(&run.uid, "x").parent();
+    let notices = bench.world.docs.query::<Notice>(&Query::collection(notices)).await.unwrap();
+    notices.into_iter().map(|notice| notice.value.event.to_string()).collect()
 }
 
 /// A run of four whose items ended like this.
@@ -52,7 +60,15 @@ async fn a_batch_is_completed_once_its_results_are_written() {
     let names: Vec<_> = results.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["batch_results.json", "ranked.idx", "ranked.ndjson", "rejected.csv", "results.csv", "summary.json"]
+        [
+            "batch_results.json",
+            "layout.json",
+            "orders.idx",
+            "ranked.ndjson",
+            "rejected.csv",
+            "results.csv",
+            "summary.json"
+        ]
     );
     let run = bench.run(&run).await;
     assert_eq!((run.status, run.progress.percent, run.progress.milestone), (Status::Completed, 100.0, 100));
@@ -95,11 +111,50 @@ async fn writing_the_results_again_changes_no_byte() {
     bench.wait(3600);
     let late = written(&bench, &run).await;
     assert_eq!((late, bench.run(&run).await), (StatusCode::NO_CONTENT, done), "a late event finds it done");
-    // Whoever died after the objects and before the document leaves the run where it was.
-    let died = bench.change(&run, |now| std::mem::replace(now, run.clone()) != run).await;
+    // Whoever died after the objects and before the document leaves the run where it was, in its turn.
+    let died = Run { aggregation: bench.run(&run).await.aggregation, ..run.clone() };
+    bench.change(&run, |now| std::mem::replace(now, died.clone()) != died).await;
     written(&bench, &died).await;
     assert_eq!(results_of(&bench, &run).await, first);
-    assert_eq!(bench.run(&run).await.status, Status::Completed);
+    let done = bench.run(&run).await;
+    assert_eq!((done.status, done.results), (Status::Completed, Some(2)), "the next turn has the next token");
+}
+
+#[tokio::test]
+async fn the_user_is_told_in_the_same_commit_and_once() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    assert_eq!(told(&bench, &run).await, ["batch.milestone.100"]);
+    written(&bench, &run).await;
+    written(&bench, &run).await;
+    assert_eq!(told(&bench, &run).await, ["batch.completed", "batch.milestone.100"]);
+}
+
+#[tokio::test]
+async fn a_writer_whose_turn_has_passed_to_another_changes_nothing() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    let first = bench.change(&run, |run| run.begin_aggregation(bench.now()).is_some()).await;
+    assert_eq!(written(&bench, &run).await, StatusCode::NO_CONTENT);
+    assert_eq!(bench.run(&run).await, first, "while it has its time, it is left alone");
+    bench.wait(60);
+    written(&bench, &run).await;
+    let done = bench.run(&run).await;
+    assert_eq!((done.status, done.results), (Status::Completed, Some(2)));
+    aggregate(&bench.world, &first, 1).await.unwrap();
+    assert_eq!(bench.run(&run).await, done);
+    assert_eq!(told(&bench, &run).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_writer_leaves_of_a_run_that_was_purged_meanwhile_is_removed() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    let writing = bench.change(&run, |run| run.begin_aggregation(bench.now()).is_some()).await;
+    let job = places::job(&run.uid, &run.job_id);
+    bench.world.docs.commit(vec![platform::Write::Delete { path: job, version: None }]).await.unwrap();
+    aggregate(&bench.world, &writing, 1).await.unwrap();
+    assert!(results_of(&bench, &run).await.is_empty());
 }
 
 #[tokio::test]
@@ -111,7 +166,11 @@ async fn two_that_write_the_results_at_once_complete_the_run_once() {
     let job = places::job(&run.uid, &run.job_id);
     let happened = bench.happened().await;
     let writes = happened.iter().filter(|event| matches!(event, Event::Document { path, .. } if *path == job));
-    assert_eq!((writes.count(), bench.run(&run).await.status), (1, Status::Completed));
+    assert_eq!(
+        (writes.count(), bench.run(&run).await.status),
+        (2, Status::Completed),
+        "one takes its turn, and ends it"
+    );
 }
 
 #[tokio::test]

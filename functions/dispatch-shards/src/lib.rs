@@ -6,7 +6,10 @@
 mod leases;
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Demand, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp};
+use domain::{
+    Demand, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Direction, Docs, Query, Versioned};
 use serde::Deserialize;
 use service::{Function, Result, Trigger, World, events::Push, places};
@@ -56,13 +59,13 @@ async fn pool(docs: &Docs) -> Result<Versioned<Pool>> {
 async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     let capacity = world.settings.gpu_capacity;
     let free = capacity.saturating_sub(pool.in_use());
-    if free == 0 {
+    if free == 0 && holds(Safeguard::PoolCapacity) {
         return Ok(());
     }
     let waiting = Query::group(places::JOBS).equals("dispatchable", true);
     let waiting = waiting.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
     let mut demands = vec![];
-    for run in world.docs.query::<Run>(&waiting).await? {
+    for run in world.docs.readable::<Run>(&waiting).await? {
         if let Some(demand) = demand(world, pool, &run.value, free).await? {
             demands.push(demand);
         }
@@ -82,7 +85,7 @@ async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
 async fn demand(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Option<Demand>> {
     let held: Vec<_> = pool.leases.iter().filter(|lease| lease.job_id == run.job_id).flat_map(|l| &l.held).collect();
     let pending = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", "pending");
-    let pending = world.docs.query::<Shard>(&pending.limit(free + held.len() as u32)).await?;
+    let pending = world.docs.query::<Shard>(&pending.limit(free.max(1) + held.len() as u32)).await?;
     let pending: Vec<_> = pending
         .iter()
         .filter(|shard| shard.value.launch < MAX_LAUNCHES)

@@ -3,14 +3,12 @@
 
 mod archive;
 mod files;
-mod pipe;
 mod records;
 mod table;
 
 use axum::{extract::State, response::Redirect};
 use domain::JobId;
 use files::ExportQuery;
-use platform::{Blobs, Docs};
 use service::{
     Downloads, Function, Path, Query, Refusals, Result, World,
     runs::{self, exports},
@@ -31,15 +29,14 @@ fn router() -> OpenApiRouter<World> {
         headers(("Location" = String, description = "Signed link"))), Refusals))]
 async fn export_batch(
     Downloads(caller): Downloads,
-    State(docs): State<Docs>,
-    State(blobs): State<Blobs>,
+    State(world): State<World>,
     Path(id): Path<JobId>,
     Query(asked): Query<ExportQuery>,
 ) -> Result<Redirect> {
-    let run = runs::find_batch(&docs, &caller, &id).await?.value;
+    let run = runs::find_batch(&world.docs, &caller, &id).await?.value;
     let name = format!("{id}_{}", asked.format.file(&run));
-    let file = files::ready(&docs, &blobs, &run, asked.format).await?;
-    Ok(exports::redirect(&blobs, &file, &name).await?)
+    let file = files::ready(&world, &run, asked.format).await?;
+    Ok(exports::redirect(&world.blobs, &file, &name).await?)
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ async fn after_the_last_launch_items_fail_with_the_reason_and_results_are_kept()
     // The report that closes the shard is told of like any other.
     let shard = refresh(&bench.world, &run.uid, &run.job_id, 0).await.unwrap().unwrap();
     assert_eq!((shard.done, shard.completed, shard.failed), (true, 1, 2));
-    let rows = rows::ended(&bench.world.docs, &bench.world.blobs, &bench.run(&run).await).await.unwrap();
+    let rows = bench.rows(&bench.run(&run).await).await;
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((rows[1].status, rows[1].affinity_prob), (OutcomeStatus::Completed, Some(0.002)));
     for row in [&rows[0], &rows[2]] {

@@ -298,5 +298,19 @@ async fn a_file_that_was_made_to_grow_is_not_decompressed_to_its_end() {
     tell(&bench, &path).await;
     let error = only(&bench, "u1").await.error.unwrap();
     assert_eq!(error.code, "unreadable_library");
-    assert!(error.message.contains("when decompressed"), "{}", error.message);
+    assert!(error.message.contains("200 times its size when decompressed"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_library_that_vanishes_before_it_is_read_leaves_a_failed_run_that_says_so() {
+    let bench = Bench::new().await;
+    let library = bench.put(places::UPLOADS, "u1/abl1/library.csv", "smiles,name\nCCO,ethanol\n").await;
+    let meta = bench.world.blobs.head(&library).await.unwrap().unwrap();
+    bench.world.blobs.delete(&library).await.unwrap();
+    let settings = Screen { protein_sequence: Some("MKTAYIAKQR".into()), ..Screen::default() };
+    start(&bench.world, &"u1".to_owned().try_into().unwrap(), &meta, Ok(settings)).await.unwrap();
+    let runs = bench.runs("u1").await;
+    let error = runs[0].error.as_ref().unwrap();
+    assert_eq!((runs.len(), error.code.as_str()), (1, "unreadable_library"));
+    assert!(error.message.contains("removed"), "{}", error.message);
 }

@@ -3,14 +3,17 @@
 //! worker whose run was purged meanwhile are removed, with what else it left.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::Run;
+use domain::{
+    Run,
+    safeguard::{Safeguard, holds},
+};
 use service::{
     Function, Result, Trigger, World,
     events::Finalized,
     places,
     runs::{
         self,
-        shards::{evaluate, refresh, wake_dispatcher},
+        shards::{evaluate, take_news, wake_dispatcher},
     },
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -28,13 +31,15 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
         tracing::warn!(object = %object.path, "this object is no report");
         return Ok(StatusCode::NO_CONTENT);
     };
-    let shard = refresh(&world, &uid, &job, shard).await?;
+    let (shard, news) = take_news(&world, &uid, &job, shard).await?.unzip();
     if shard.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
         tracing::info!(job.id = %job, "a report of a purged run");
         runs::remove_objects(&world, &uid, &job).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
-    evaluate(&world, &uid, &job).await?;
+    if news == Some(true) || holds(Safeguard::ReevaluateOnDuplicate) {
+        evaluate(&world, &uid, &job).await?;
+    }
     if shard.is_some_and(|shard| shard.done) {
         wake_dispatcher(&world).await?;
     }

@@ -150,3 +150,21 @@ async fn a_document_that_is_no_run_is_an_error() {
     let event = bench.document_event(&path).await;
     assert!(bench.tell(FUNCTION, event).await.is_server_error());
 }
+
+#[tokio::test]
+async fn what_is_planned_of_a_run_that_was_purged_meanwhile_is_removed() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    let library = places::library(&run.uid, &run.job_id).unwrap();
+    let event = bench.document_event(&places::job(&run.uid, &run.job_id)).await;
+    let kept = bench.world.blobs.get(&library, 1 << 20).await.unwrap();
+    write_shards(&bench.world, &run).await.unwrap();
+    let path = places::job(&run.uid, &run.job_id);
+    bench.world.docs.commit(vec![Write::Delete { path, version: None }]).await.unwrap();
+    bench.world.blobs.put_bytes(&library, kept, PutOptions::default()).await.unwrap();
+    plan(&bench.world, run.clone()).await.unwrap();
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let shards = platform::Query::collection(places::shards(&run.uid, &run.job_id));
+    let objects = bench.world.blobs.list(places::ARTIFACTS, &places::run_prefix(&run.uid, &run.job_id), None, 9).await;
+    assert_eq!((bench.world.docs.count(&shards).await.unwrap(), objects.unwrap().len()), (0, 0));
+}

@@ -1,7 +1,11 @@
 use super::*;
-use domain::{MAX_LAUNCHES, ShardState};
+use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, ShardState, Status};
 use platform::embedded::Event;
-use service::testing::{Bench, tick};
+use service::{
+    places,
+    runs::{repair::MAX_NUDGES, results, shards::refresh},
+    testing::{Bench, tick, user},
+};
 
 async fn sweep(bench: &Bench) {
     bench.happened().await;
@@ -25,7 +29,7 @@ async fn told(bench: &Bench, run: &Run) -> (Vec<String>, usize) {
 async fn a_run_whose_planning_was_never_heard_of_is_told_of_again() {
     let bench = Bench::new().await;
     let run = bench.submit("u1", 7).await;
-    bench.wait(179);
+    bench.wait(59);
     sweep(&bench).await;
     assert_eq!(told(&bench, &run).await, (vec![], 1), "not silent for long enough");
     bench.wait(1);
@@ -39,7 +43,7 @@ async fn a_run_whose_planning_was_never_heard_of_is_told_of_again() {
 async fn a_run_whose_results_were_never_written_is_told_of_again() {
     let bench = Bench::new().await;
     let run = bench.aggregating("u1", 7).await;
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     assert_eq!(told(&bench, &run).await, (vec!["aggregating".to_owned()], 1));
 }
@@ -51,7 +55,7 @@ async fn reports_that_nobody_heard_of_are_found_and_the_run_moves_on() {
     for shard in 0..3 {
         bench.final_report(&run, shard, 1).await;
     }
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     assert_eq!((bench.run(&run).await.status, bench.run(&run).await.progress.completed), (Status::Aggregating, 7));
 }
@@ -64,7 +68,7 @@ async fn a_run_whose_shards_are_done_and_that_nobody_counted_moves_on() {
         bench.final_report(&run, shard, 1).await;
         refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
     }
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     assert_eq!(bench.run(&run).await.status, Status::Aggregating);
 }
@@ -75,7 +79,7 @@ async fn shards_of_an_execution_that_ended_unheard_wait_for_another_one() {
     let (run, execution) = bench.running("u1", 7).await;
     bench.final_report(&run, 1, 1).await;
     bench.end(&execution).await;
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     let states = [0, 1, 2].map(|shard| bench.shard(&run, shard));
     let [a, b, c] = states;
@@ -98,15 +102,58 @@ async fn an_execution_that_ended_unheard_is_noticed_in_a_run_that_others_keep_bu
 }
 
 #[tokio::test]
-async fn results_that_are_there_to_be_written_are_never_given_up() {
+async fn results_that_cannot_be_written_end_as_a_failed_run_whose_rows_can_still_be_read() {
     let bench = Bench::new().await;
     let run = bench.aggregating("u1", 7).await;
-    for _ in 0..30 {
-        bench.wait(180);
+    for _ in 0..MAX_NUDGES {
+        bench.wait(60);
         sweep(&bench).await;
     }
     assert_eq!(bench.run(&run).await.status, Status::Aggregating);
+    bench.wait(60);
+    sweep(&bench).await;
+    let failed = bench.run(&run).await;
+    assert_eq!((failed.status, failed.error.as_ref().unwrap().code.as_str()), (Status::Failed, "stuck"));
+    let rows = bench.rows(&failed).await;
+    assert_eq!((rows.len(), failed.progress.completed), (7, 7));
+}
+
+#[tokio::test]
+async fn a_writer_of_results_is_left_its_time_and_then_its_turn_is_anothers() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    bench.change(&run, |run| run.begin_aggregation(bench.now()).is_some()).await;
+    bench.wait(49);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await.0, Vec::<String>::new());
+    bench.wait(11);
+    sweep(&bench).await;
     assert_eq!(told(&bench, &run).await.0, ["aggregating"]);
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_keeps_no_other_run_waiting() {
+    let bench = Bench::new().await;
+    let broken = serde_json::json!({"status": "queued", "created_at": "2020-01-01T00:00:00.000Z"});
+    bench.world.docs.create(&places::jobs(&user("u2")).doc("job_broken"), &broken).await.unwrap();
+    let run = bench.submit("u1", 7).await;
+    bench.wait(60);
+    sweep(&bench).await;
+    assert_eq!(told(&bench, &run).await.0, ["queued"]);
+}
+
+#[tokio::test]
+async fn operators_can_read_what_was_mended_and_why() {
+    let bench = Bench::new().await;
+    let (run, execution) = bench.running("u1", 7).await;
+    bench.final_report(&run, 1, 1).await;
+    bench.end(&execution).await;
+    bench.wait(60);
+    sweep(&bench).await;
+    let repairs = bench.world.docs.get::<Repairs>(&places::repairs()).await.unwrap().value;
+    let total: Vec<_> = repairs.total.into_iter().collect();
+    assert_eq!(total, [(RepairKind::TakenBack, 2)], "the third shard's last word was heard in time");
+    assert!(repairs.latest.iter().all(|repair| repair.job_id == run.job_id && repair.reason.contains("ended")));
 }
 
 #[tokio::test]
@@ -126,7 +173,7 @@ async fn a_run_that_waits_for_gpus_is_left_waiting() {
     let bench = Bench::new().await;
     let run = bench.planned("u1", 7).await;
     for _ in 0..30 {
-        bench.wait(180);
+        bench.wait(60);
         sweep(&bench).await;
     }
     assert_eq!((bench.run(&run).await.status, bench.run(&run).await.nudges), (Status::Queued, 0));
@@ -148,7 +195,7 @@ async fn a_closing_that_died_half_way_is_finished() {
         }
     }
     for _ in 0..2 {
-        bench.wait(180);
+        bench.wait(60);
         sweep(&bench).await;
     }
     let shard = bench.shard(&run, 0).await;
@@ -156,21 +203,21 @@ async fn a_closing_that_died_half_way_is_finished() {
 }
 
 #[tokio::test]
-async fn what_does_not_help_twenty_times_ends_as_a_failed_run_that_says_so() {
+async fn what_does_not_help_for_an_hour_ends_as_a_failed_run_that_says_so() {
     let bench = Bench::new().await;
     let run = bench.submit("u1", 7).await;
-    for _ in 0..20 {
-        bench.wait(180);
+    for _ in 0..MAX_NUDGES {
+        bench.wait(60);
         sweep(&bench).await;
     }
     assert_eq!(bench.run(&run).await.status, Status::Queued);
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     let failed = bench.run(&run).await;
     let error = failed.error.unwrap();
     assert_eq!((failed.status, error.code.as_str()), (Status::Failed, "stuck"));
     assert!(error.message.contains("queued"), "{}", error.message);
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     assert_eq!(told(&bench, &run).await.0, Vec::<String>::new(), "what has ended is left alone");
 }
@@ -191,12 +238,12 @@ async fn a_run_that_cannot_be_helped_neither_hinders_the_others_nor_stays_for_ev
     bench.wait(1);
     let (other, execution) = bench.running("u2", 7).await;
     bench.end(&execution).await;
-    bench.wait(180);
+    bench.wait(60);
     sweep(&bench).await;
     assert_eq!(bench.shard(&other, 0).await.state, ShardState::Pending);
     assert_eq!(told(&bench, &other).await.1, 1, "the dispatcher is woken all the same");
-    for _ in 0..25 {
-        bench.wait(180);
+    for _ in 0..MAX_NUDGES + 5 {
+        bench.wait(60);
         sweep(&bench).await;
     }
     assert_eq!(bench.run(&broken).await.error.unwrap().code, "stuck");

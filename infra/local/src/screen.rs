@@ -58,7 +58,7 @@ pub async fn screen(cloud: &Cloud, args: &ScreenArgs) -> Outcome<bool> {
     let job_id = drop_files(cloud, args).await?;
     let run = watch(cloud, &job_id).await?;
     report(&client, &run).await?;
-    if let Some(folder) = args.out.as_ref().filter(|_| run.summary.is_some()) {
+    if let Some(folder) = args.out.as_ref().filter(|_| run.results.is_some()) {
         std::fs::create_dir_all(folder)?;
         for (format, file) in EXPORTS {
             let content = client.download(&format!("/api/v1/batches/{job_id}/export?format={format}")).await?;

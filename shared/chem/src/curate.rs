@@ -8,18 +8,19 @@ use std::collections::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::library::{LibraryRow, RowError, RowProblem};
+use crate::library::{Record, RowError, RowProblem, Structure};
 use crate::ligand::{Ligand, LigandError};
 
 /// Longest name kept, in characters.
 pub const MAX_NAME_CHARACTERS: usize = 200;
 
-/// What becomes of one row. `row` is [`LibraryRow::row`].
+/// What becomes of one row. `row` is [`Record::row`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Runs; the ligand's notes say what was modified.
     Accepted { row: u64, name: String, ligand: Ligand },
-    /// Does not run. `smiles` is the text as given, empty where the row could not be read.
+    /// Does not run. `smiles` is the text as given: where the row could not be read, the row itself; empty for a
+    /// connection table that is no molecule.
     Rejected { row: u64, name: String, smiles: String, reason: RejectReason },
 }
 
@@ -75,10 +76,14 @@ impl Curator {
     }
 
     /// The verdict on a row that could be read.
-    pub fn judge(&mut self, row: LibraryRow) -> Verdict {
-        let LibraryRow { row, name, smiles } = row;
+    pub fn judge(&mut self, row: impl Into<Record>) -> Verdict {
+        let Record { row, name, structure } = row.into();
         let name = clean_name(name.as_deref(), row);
-        match Ligand::parse(&smiles) {
+        let (parsed, smiles) = match structure {
+            Structure::Smiles(smiles) => (Ligand::parse(&smiles), smiles),
+            Structure::MolBlock(block) => (Ligand::from_mol_block(&block), String::new()),
+        };
+        match parsed {
             Ok(ligand) => self.admit(row, name, ligand),
             Err(LigandError::Empty) => Verdict::Rejected { row, name, smiles, reason: RejectReason::EmptySmiles },
             Err(error) => Verdict::Rejected { row, name, smiles, reason: RejectReason::Ligand(error) },
@@ -105,7 +110,7 @@ impl From<RowError> for Verdict {
         Self::Rejected {
             row: error.row,
             name: clean_name(None, error.row),
-            smiles: String::new(),
+            smiles: error.text,
             reason: RejectReason::UnreadableRow(error.problem),
         }
     }

@@ -4,6 +4,7 @@
 mod elements;
 mod error;
 mod fragments;
+mod mol_block;
 mod sdf;
 mod toolkit;
 
@@ -61,6 +62,17 @@ impl Ligand {
         Ok(Self { original: text.to_owned(), smiles, canonical, heavy_atoms, notes })
     }
 
+    /// Reads a connection table, V2000 or V3000, as [`Ligand::parse`] reads a SMILES. What counts as written is its
+    /// canonical SMILES; coordinates are not kept.
+    ///
+    /// # Errors
+    /// As [`Ligand::parse`], and [`LigandError::UnreadableRecord`].
+    pub fn from_mol_block(block: &str) -> Result<Self, LigandError> {
+        mol_block::check_size(block)?;
+        let smiles = toolkit::guarded(|| toolkit::canonical(&toolkit::read_mol_block(block)?, true))?;
+        Self::parse(&smiles)
+    }
+
     /// The SMILES to run: the text as written where nothing had to change, otherwise the canonical
     /// SMILES of the fragment that was kept.
     #[must_use]
@@ -101,11 +113,12 @@ fn split_extension(text: &str) -> (&str, bool) {
     }
 }
 
+/// Heavy atoms of all fragments together: a salt may bring several, but beyond this no choice is worth the time.
+const MOST_ATOMS_IN_ALL_FRAGMENTS: u32 = 4 * MAX_HEAVY_ATOMS;
+
 /// Cheap checks that keep absurd input away from the chemistry library, whose canonical ranking
 /// and ring search take seconds on thousands of atoms.
 fn check_text(core: &str) -> Result<(), LigandError> {
-    /// A salt may bring several fragments; beyond this no fragment choice is worth the time.
-    const MOST_ATOMS_IN_ALL_FRAGMENTS: u32 = 4 * MAX_HEAVY_ATOMS;
     if core.is_empty() {
         return Err(LigandError::Empty);
     }

@@ -2,7 +2,10 @@
 //! Interactive work may use every slot, bulk work leaves a reserve; bulk is shared between users slot by slot, and
 //! within a user the more urgent and then the older run comes first.
 
-use crate::{JobId, Priority, Timestamp, Uid};
+use crate::{
+    JobId, Priority, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -118,7 +121,7 @@ impl Pool {
         };
         let total = self.in_use() + new(&|_| true);
         let bulk = held(&|lease| lease.lane == Lane::Bulk) + new(&|demand| demand.lane == Lane::Bulk);
-        let bulk_may = bulk < capacity.saturating_sub(reserve).max(1);
+        let bulk_may = bulk < capacity.saturating_sub(reserve).max(1) || !holds(Safeguard::PoolCapacity);
         let candidates = demands.iter().enumerate().filter(|(index, demand)| {
             let run = held(&|lease| lease.job_id == demand.job_id) + new(&|other| other.job_id == demand.job_id);
             demand.pending.len() > taken.get(index).map_or(0, Vec::len)
@@ -132,7 +135,7 @@ impl Pool {
         let rank = |demand: &Demand| {
             (demand.lane, of_user(demand), std::cmp::Reverse(demand.priority), demand.created_at, demand.job_id.clone())
         };
-        if total >= capacity {
+        if total >= capacity && holds(Safeguard::PoolCapacity) {
             return None;
         }
         candidates.min_by_key(|(_, demand)| rank(demand)).map(|(index, _)| index)

@@ -14,6 +14,9 @@ pub struct Progress {
     pub failed: u32,
     /// Items in shards that a worker holds and that have not ended.
     pub running: u32,
+    /// Items that were not run because the run was cancelled.
+    #[serde(default)]
+    pub cancelled: u32,
     /// Completed and failed items, 0 to 100 with one decimal, never rounded up.
     pub percent: f64,
     /// The last of 10, 25, 50, 75, 90, 100 that was reached; 0 before the first.
@@ -25,7 +28,12 @@ impl Progress {
         let ended = u64::from(completed) + u64::from(failed);
         let tenths = if total == 0 { 1000 } else { (ended * 1000 / u64::from(total)).min(1000) };
         let milestone = MILESTONES.into_iter().rev().find(|m| tenths >= u64::from(*m) * 10).unwrap_or(0);
-        Progress { total, completed, failed, running, percent: tenths as f64 / 10.0, milestone }
+        Progress { total, completed, failed, running, cancelled: 0, percent: tenths as f64 / 10.0, milestone }
+    }
+
+    /// The same, with items that were not run.
+    pub fn with_cancelled(self, cancelled: u32) -> Self {
+        Progress { cancelled, ..self }
     }
 }
 

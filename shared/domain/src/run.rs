@@ -1,9 +1,18 @@
 //! The run: one prediction or one batch, the document everything meets in, and the moves it may make.
 
-use crate::{Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid};
+use crate::{
+    Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+/// How long a turn at writing results lasts, for a run of few items.
+const AGGREGATION_SECONDS: u64 = 50;
+/// Items for which a turn lasts a second longer. Measured rates are far higher; a turn that is too long only makes the
+/// next one wait.
+const AGGREGATED_PER_SECOND: u64 = 2000;
 
 /// Where a run stands. It only ever moves to the right, or to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -79,6 +88,16 @@ impl RunError {
     }
 }
 
+/// Who writes the results just now. A token is never given twice: results lie under their writer's token, so that a
+/// writer that lost its turn overwrites nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aggregation {
+    /// 1, 2, 3 …, one for every turn.
+    pub token: u32,
+    /// From then on somebody else may take the next turn.
+    pub until: Timestamp,
+}
+
 /// The document of a run. Small, because every write of it is an event; what is large (library, structures of
 /// targets, results) lies in objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +137,16 @@ pub struct Run {
     pub dispatchable: bool,
     pub progress: Progress,
     pub progress_at: Timestamp,
+    /// The last milestone its user was told of.
+    #[serde(default)]
+    pub told: u8,
     pub cost: Cost,
+    /// The latest turn at writing the results.
+    #[serde(default)]
+    pub aggregation: Option<Aggregation>,
+    /// The token under which the results lie, once they are written.
+    #[serde(default)]
+    pub results: Option<u32>,
     /// The month whose budget the run is charged to, that of its making: `2026-11`.
     #[serde(default)]
     pub month: String,
@@ -126,6 +154,12 @@ pub struct Run {
     #[serde(default)]
     pub charged_gpu_seconds: f64,
     pub summary: Option<Summary>,
+    /// The batch whose failed ligands this one runs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<JobId>,
+    /// The batch that runs this one's failed ligands again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_by: Option<JobId>,
     /// True if any result came from a stand-in; unknown before the first result.
     pub simulated: Option<bool>,
     pub error: Option<RunError>,
@@ -172,8 +206,28 @@ impl Run {
         moves
     }
 
-    /// The results are written. A run without a single result has failed.
-    pub fn finish(&mut self, summary: Summary, simulated: bool, now: Timestamp) {
+    /// Takes a turn at writing the results; `None` where that is not to be done, or is in other hands until their time
+    /// is up.
+    pub fn begin_aggregation(&mut self, now: Timestamp) -> Option<u32> {
+        let taken = self.aggregation.is_some_and(|turn| turn.until > now) && holds(Safeguard::AggregationFence);
+        if self.status != Status::Aggregating || taken {
+            return None;
+        }
+        let last = self.aggregation.map_or(0, |turn| turn.token);
+        let token = if holds(Safeguard::AggregationFence) { last + 1 } else { 1 };
+        let seconds = AGGREGATION_SECONDS + u64::from(self.items) / AGGREGATED_PER_SECOND;
+        self.aggregation = Some(Aggregation { token, until: now.plus_seconds(seconds) });
+        self.progress_at = now;
+        Some(token)
+    }
+
+    /// The results lie under `token`. A run without a single result has failed. True if that changed something: a
+    /// writer whose turn has passed to another one changes nothing.
+    pub fn finish(&mut self, token: u32, summary: Summary, simulated: bool, now: Timestamp) -> bool {
+        let turn = self.aggregation.is_some_and(|turn| turn.token == token) || !holds(Safeguard::AggregationFence);
+        if self.status != Status::Aggregating || !turn {
+            return false;
+        }
         self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
         if self.status == Status::Failed {
             self.error =
@@ -182,9 +236,11 @@ impl Run {
         self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
         self.simulated = Some(simulated);
         self.summary = Some(summary);
+        self.results = Some(token);
         self.completed_at = Some(now);
         self.dispatchable = false;
         self.charge();
+        true
     }
 
     /// Renews what the run is charged with; whoever changes its plan, its cost or its end calls this.
@@ -204,15 +260,26 @@ impl Run {
     }
 
     fn end(&mut self, status: Status, error: Option<RunError>, now: Timestamp) -> bool {
-        let moves = !self.status.is_final();
+        let moves = !self.status.is_final() || !holds(Safeguard::FinalStatus);
         if moves {
             self.status = status;
             self.error = error;
             self.completed_at = Some(now);
             self.dispatchable = false;
-            self.progress.running = 0;
+            self.count(self.progress.completed, self.progress.failed, 0);
             self.charge();
         }
         moves
+    }
+
+    /// Takes over how many items have ended. In a run that ended early the others have ended with it: as cancelled, or
+    /// as failed.
+    pub fn count(&mut self, completed: u32, failed: u32, running: u32) {
+        let left = self.items.saturating_sub(completed + failed);
+        self.progress = match self.status {
+            Status::Cancelled => Progress::new(self.items, completed, failed, 0).with_cancelled(left),
+            Status::Failed => Progress::new(self.items, completed, failed + left, 0),
+            _ => Progress::new(self.items, completed, failed, running.min(left)),
+        };
     }
 }

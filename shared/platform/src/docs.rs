@@ -261,6 +261,17 @@ impl Docs {
         self.0.query(query).await?.into_iter().map(from_document).collect()
     }
 
+    /// The same without the documents that do not read as a `T`, which the log names: for those who look after many
+    /// users' documents, and whom one that is broken must not stop.
+    pub async fn readable<T: DeserializeOwned>(&self, query: &Query) -> Result<Vec<Versioned<T>>> {
+        let read = |document: Document| {
+            let path = document.path.clone();
+            let read = from_document(document);
+            read.inspect_err(|error| tracing::error!(document = %path, ?error, "a document cannot be read")).ok()
+        };
+        Ok(self.0.query(query).await?.into_iter().filter_map(read).collect())
+    }
+
     /// The count of matching documents and the sums of numeric fields over them; order, cursor and limit play no part.
     pub async fn aggregate(&self, query: &Query, sums: &[&str]) -> Result<Aggregate> {
         self.0.aggregate(query, sums).await

@@ -3,7 +3,7 @@
 
 mod backends;
 
-use crate::{Limiter, Settings, World, tokens::Verifier};
+use crate::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
 use backends::{Backends, Stores};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Clock, Ids, embedded::Store};
@@ -127,6 +127,7 @@ impl Config {
             clock,
             ids: Ids::random(),
             verifier: Arc::new(verifier),
+            resolver: Resolver::system(),
             limiter: Limiter::default(),
             settings: Arc::new(self.settings),
         })
@@ -144,6 +145,7 @@ impl World {
             clock,
             ids,
             verifier: Arc::new(verifier),
+            resolver: Resolver::system(),
             limiter: Limiter::default(),
             settings: Arc::new(settings),
         }
@@ -157,6 +159,7 @@ pub fn settings(environment: &BTreeMap<String, String>, wrong: &mut Vec<String>)
     let mut number = |name: &str, default: u32| reader.parsed(name).unwrap_or(default);
     settings.gpu_capacity = number("GPU_CAPACITY", settings.gpu_capacity);
     settings.gpu_reserve = number("GPU_RESERVE", settings.gpu_reserve);
+    settings.webhooks_to_loopback = number("WEBHOOKS_TO_LOOPBACK", 0) == 1;
     let seconds = |duration: Duration| duration.as_secs() as u32;
     settings.task_limit = Duration::from_secs(number("TASK_SECONDS", seconds(settings.task_limit)).into());
     settings.stuck_after = Duration::from_secs(number("STUCK_SECONDS", seconds(settings.stuck_after)).into());

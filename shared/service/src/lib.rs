@@ -1,7 +1,7 @@
 //! What every function runs in. A function is a [`Function`]: a name, a trigger and a router over [`World`]; its
 //! handlers take what they touch from extractors (`Caller`, `Body`, `DocumentChange`, `Finalized`, `Push`) and answer
 //! with a value or a [`Problem`]. What several functions do with runs (submit them, read reports, build rows and
-//! views) lives in [`runs`]; where everything lies in [`places`].
+//! views) lives in [`runs`], what they do with webhooks in [`webhooks`]; where everything lies in [`places`].
 
 pub mod api_key;
 pub mod caller;
@@ -11,6 +11,7 @@ mod extract;
 mod function;
 pub mod keys;
 mod limits;
+pub mod paging;
 pub mod places;
 mod problem;
 pub mod repeat;
@@ -24,6 +25,7 @@ pub mod testing;
 pub mod tokens;
 #[cfg(test)]
 mod tokens_tests;
+pub mod webhooks;
 mod world;
 
 pub use caller::{Admin, Caller, Downloads, Manager};

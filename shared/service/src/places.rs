@@ -21,8 +21,15 @@ pub const KEY_USED: &str = "key-used";
 /// The topic of ended executions.
 pub const EXECUTION_ENDED: &str = "execution-ended";
 
+/// The topic of what could not be processed.
+pub const DEAD_LETTER: &str = "dead-letter";
+/// The topic of messages to users' endpoints.
+pub const WEBHOOKS: &str = "webhooks";
+
 /// The collection group of runs.
 pub const JOBS: &str = "jobs";
+/// The collection group of messages to users' endpoints.
+pub const DELIVERIES: &str = "deliveries";
 /// The Cloud Run job that runs shards.
 pub const WORKER_JOB: &str = "predict-worker";
 
@@ -45,6 +52,35 @@ pub fn shards(uid: &Uid, job_id: &JobId) -> Collection {
 
 pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
     shards(uid, job).doc(&format!("{shard:05}"))
+}
+
+/// What a user is told of. Written with the move it tells of; whoever tells users reads it here.
+pub fn notice(uid: &Uid, id: &str) -> DocPath {
+    Collection::root("users").doc(uid.as_str()).collection("notices").doc(id)
+}
+
+/// What could not be processed, for operators.
+pub fn dead_letters() -> Collection {
+    Collection::root("dead_letters")
+}
+
+/// The messages to a user's endpoints.
+pub fn deliveries(uid: &Uid) -> Collection {
+    Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)
+}
+
+pub fn delivery(uid: &Uid, id: &str) -> DocPath {
+    deliveries(uid).doc(id)
+}
+
+/// A user's endpoints with their secrets: not below `users`, which their browsers read.
+pub fn webhooks(uid: &Uid) -> DocPath {
+    Collection::root("webhooks").doc(uid.as_str())
+}
+
+/// What the reconciler did.
+pub fn repairs() -> DocPath {
+    Collection::root("system").doc("repairs")
 }
 
 /// The one pool of GPUs.
@@ -97,7 +133,17 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
     artifact(uid, job, &format!("items/{index:07}/download/{file}"))
 }
 
-/// A result of the whole run.
+/// Everything that the writer of this token wrote begins with this.
+pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
+    format!("{}results/{token:04}/", run_prefix(uid, job))
+}
+
+/// The results there were of a run that ended without, at one state of its shards, begin with this.
+pub fn partial_results(uid: &Uid, job: &JobId, state: &str) -> String {
+    format!("{}results/partial/{state}/", run_prefix(uid, job))
+}
+
+/// What is told of a run before its results are written: the rejected rows.
 pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("results/{file}"))
 }

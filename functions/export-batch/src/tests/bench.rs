@@ -18,7 +18,10 @@ use service::{
     World,
     api_key::API_KEY,
     places,
-    runs::{results, rows, shards::ShardInput},
+    runs::{
+        results::{self, Folder, ResultsQuery},
+        shards::ShardInput,
+    },
     serve, testing,
 };
 use std::collections::BTreeMap;
@@ -75,9 +78,9 @@ impl Bench {
     /// The same, with its results written as the aggregator writes them.
     pub async fn completed_batch() -> Self {
         let mut bench = Bench::new(Status::Aggregating).await;
-        let rows = bench.rows().await;
-        let summary = results::write(&bench.world.blobs, &bench.run, rows).await.unwrap();
-        bench.run.finish(summary, true, now());
+        let summary = results::write(&bench.world.docs, &bench.world.blobs, &bench.run, 1).await.unwrap().summary;
+        assert_eq!(bench.run.begin_aggregation(now()), Some(1));
+        assert!(bench.run.finish(1, summary, true, now()));
         let path = places::job(&bench.run.uid, &bench.run.job_id);
         let mut document = bench.world.docs.get::<Run>(&path).await.unwrap();
         document.value = bench.run.clone();
@@ -85,15 +88,18 @@ impl Bench {
         bench
     }
 
-    /// Every row with its rank.
+    /// Every row with its rank, as they are told page by page.
     pub async fn rows(&self) -> Vec<ResultRow> {
-        let mut rows = rows::ended(&self.world.docs, &self.world.blobs, &self.run).await.unwrap();
-        self.run.ranking.rank(&mut rows);
-        rows
+        let all = ResultsQuery { limit: Some(500), ..ResultsQuery::default() };
+        results::page(&self.world.docs, &self.world.blobs, &self.run, &all).await.unwrap().results
     }
 
+    /// A file of the results that were written.
     pub fn result(&self, name: &str) -> BlobPath {
-        places::result(&self.run.uid, &self.run.job_id, name).unwrap()
+        match (name, self.run.results) {
+            ("rejected.csv", _) | (_, None) => places::result(&self.run.uid, &self.run.job_id, name).unwrap(),
+            (_, Some(token)) => Folder::of_token(&self.run, token).file(name).unwrap(),
+        }
     }
 
     pub async fn ask(&self, user: &str, query: &str) -> Response<Body> {
@@ -214,9 +220,14 @@ fn run(status: Status) -> Run {
         progress: Progress::new(4, 3, 1, 0),
         progress_at: now(),
         cost: Cost::default(),
+        told: 0,
+        aggregation: None,
+        results: None,
         month: String::new(),
         charged_gpu_seconds: 0.0,
         summary: None,
+        retry_of: None,
+        retried_by: None,
         simulated: None,
         error: None,
         traceparent: None,

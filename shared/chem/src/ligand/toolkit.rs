@@ -4,8 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cosmolkit::{
-    HydrogenError, KekulizeError, MolBlockWriteParams, Molecule, PropertyCacheError, SanitizeError, SmilesError,
-    SmilesParseError, SmilesWriteParams, ValenceError,
+    HydrogenError, KekulizeError, MolBlockWriteParams, MolPostError, MolProcessingError, Molecule, PropertyCacheError,
+    SanitizeError, SdfError, SdfReadError, SmilesError, SmilesParseError, SmilesWriteParams, ValenceError,
 };
 
 use super::{LigandError, elements};
@@ -19,6 +19,19 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, LigandError>) -> Resul
 /// Reads plain SMILES: hydrogens made implicit, valence and aromaticity checked, stereo kept.
 pub(super) fn read(smiles: &str) -> Result<Molecule, LigandError> {
     Molecule::from_smiles(smiles).map_err(|error| explain(&error))
+}
+
+/// Reads a connection table, V2000 or V3000: stereo from wedges, coordinates and double-bond geometry.
+pub(super) fn read_mol_block(block: &str) -> Result<Molecule, LigandError> {
+    Molecule::from_mol(block).map_err(|error| match &error {
+        SdfError::Post(MolPostError::Processing(processing))
+        | SdfError::Read(SdfReadError::MolPost(MolPostError::Processing(processing))) => explain_processing(processing),
+        SdfError::QueryRecord | SdfError::QueryGraph(_) | SdfError::Read(SdfReadError::QueryRecord) => {
+            LigandError::UnreadableRecord { detail: "it has placeholder atoms or query bonds".to_owned() }
+        }
+        SdfError::Read(read) => LigandError::UnreadableRecord { detail: read.to_string() },
+        _ => LigandError::Unprocessable,
+    })
 }
 
 /// Canonical SMILES, with stereochemistry and isotopes if `isomeric`.
@@ -39,6 +52,16 @@ fn explain(error: &SmilesError) -> LigandError {
         SmilesError::Parse(parse) => LigandError::Unreadable { detail: explain_grammar(parse) },
         SmilesError::Hydrogen(HydrogenError::Sanitize(sanitize)) => explain_chemistry(sanitize),
         SmilesError::Sanitize(sanitize) => explain_chemistry(sanitize),
+        _ => LigandError::Unprocessable,
+    }
+}
+
+fn explain_processing(error: &MolProcessingError) -> LigandError {
+    match error {
+        MolProcessingError::Sanitize(sanitize) | MolProcessingError::Hydrogen(HydrogenError::Sanitize(sanitize)) => {
+            explain_chemistry(sanitize)
+        }
+        MolProcessingError::Valence(valence) => explain_valence(valence),
         _ => LigandError::Unprocessable,
     }
 }

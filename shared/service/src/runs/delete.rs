@@ -52,16 +52,7 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
             world.blobs.delete(&library).await?;
         }
     }
-    remove_objects(world, &run.uid, &run.job_id).await?;
-    loop {
-        let page = Query::collection(places::shards(&run.uid, &run.job_id)).limit(PAGE);
-        let page = world.docs.query::<Shard>(&page).await?;
-        if page.is_empty() {
-            break;
-        }
-        let deletes = page.into_iter().map(|shard| Write::Delete { path: shard.path, version: None });
-        world.docs.commit(deletes.collect()).await?;
-    }
+    remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
     remove_objects(world, &run.uid, &run.job_id).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
@@ -81,6 +72,20 @@ async fn forget(world: &World, run: &Run) -> platform::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the shards of a run, their objects first.
+pub async fn remove_shards(world: &World, uid: &Uid, job: &JobId) -> platform::Result<()> {
+    remove_objects(world, uid, job).await?;
+    loop {
+        let page = Query::collection(places::shards(uid, job)).limit(PAGE);
+        let page = world.docs.query::<Shard>(&page).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let deletes = page.into_iter().map(|shard| Write::Delete { path: shard.path, version: None });
+        world.docs.commit(deletes.collect()).await?;
+    }
 }
 
 /// Removes every object of a run.

@@ -4,29 +4,27 @@
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, RejectReason, Verdict};
+use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, Verdict};
 use domain::{Item, JobId, Rejected, Uid};
 use futures::StreamExt;
+use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::io::{self, BufReader};
+use std::io;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+
+mod object;
 
 /// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
 /// The largest file that is read, in bytes: a thousand for each of a million ligands.
 const MOST_BYTES: u64 = 1 << 30;
-/// The most that is read of a file after decompression, in bytes.
-const MOST_TEXT: u64 = 4 << 30;
-/// A file may become so many times larger when it is decompressed. Tables of SMILES compress by 4 to 12; what goes far
-/// beyond was made to fill memory or time.
-const MOST_RATIO: u64 = 100;
-/// Small files may grow to this in any case, in bytes.
-const ALWAYS_ALLOWED: u64 = 1 << 20;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 const CHUNK: usize = 256 * 1024;
+/// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
+const SMALL_ROWS: usize = 32;
+const SMALL_FILE: u64 = 4 * 1024;
 
 /// Where the ligands come from.
 #[derive(Clone)]
@@ -118,8 +116,10 @@ pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged { accepted: *count, ..Judged::default() });
     }
-    let rows = open(blobs, ligands).await?;
-    blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await
+    match open(blobs, ligands).await? {
+        Opened::Small(rows) => judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(())),
+        Opened::Large(rows) => blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await,
+    }
 }
 
 /// Judges every row, up to `most` that can be run; writes the items and the rejected rows of the run. The same ligands
@@ -131,7 +131,19 @@ pub async fn ingest(
     ligands: &Ligands,
     most: u32,
 ) -> Result<Judged, IngestError> {
-    let rows = open(blobs, ligands).await?;
+    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
+    let options = || PutOptions::of_type("application/x-ndjson");
+    let rows = match open(blobs, ligands).await? {
+        Opened::Large(rows) => rows,
+        Opened::Small(rows) => {
+            let (mut items, mut rejects) = (vec![], vec![]);
+            let judged =
+                judge(rows()?, most, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+            blobs.put_bytes(&library_at, items, options()).await?;
+            blobs.put_bytes(&rejected_at, rejects, options()).await?;
+            return Ok(judged);
+        }
+    };
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
@@ -139,8 +151,6 @@ pub async fn ingest(
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
-    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
-    let options = || PutOptions::of_type("application/x-ndjson");
     let (judged, library, rejected) = futures::join!(
         judging,
         blobs.put(&library_at, library, options()),
@@ -152,28 +162,42 @@ pub async fn ingest(
     Ok(judged)
 }
 
-type Rows = Box<dyn Iterator<Item = Result<LibraryRow, ReadError>> + Send>;
+type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
 type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
 
-async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
+/// Rows that can be read, and where that may be done.
+enum Opened {
+    Small(Open),
+    Large(Open),
+}
+
+async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
     Ok(match ligands.clone() {
-        Ligands::One(row) => Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows)),
-        Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows)),
-        Ligands::Designs(_) => Box::new(|| Ok(Box::new(std::iter::empty()) as Rows)),
+        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row.into()))) as Rows))),
+        Ligands::Rows(rows) => {
+            let small = rows.len() <= SMALL_ROWS;
+            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(|row| Ok(row.into()))) as Rows));
+            if small { Opened::Small(open) } else { Opened::Large(open) }
+        }
+        Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
         Ligands::Library(path) => {
-            let (meta, chunks) = blobs.read(&path, None).await?;
+            let meta = blobs.head(&path).await?.ok_or_else(|| platform::Error::NotFound(path.to_string()))?;
             if meta.size > MOST_BYTES {
                 return Err(IngestError::TooLarge);
             }
-            let most_bytes = (meta.size * MOST_RATIO).clamp(ALWAYS_ALLOWED, MOST_TEXT);
-            let bridge = SyncIoBridge::new(StreamReader::new(chunks));
-            Box::new(move || {
-                let source = BufReader::with_capacity(CHUNK, bridge);
-                let reader = LibraryReader::with_max_bytes(source, path.name(), most_bytes);
-                Ok(Box::new(reader.map_err(unreadable)?) as Rows)
-            })
+            if meta.size <= SMALL_FILE {
+                let content = blobs.get(&path, SMALL_FILE).await?;
+                Opened::Small(Box::new(move || library_rows(content)))
+            } else {
+                let object = Object::open(blobs, meta);
+                Opened::Large(Box::new(move || library_rows(object)))
+            }
         }
     })
+}
+
+fn library_rows(source: impl chem::Source) -> Result<Rows, IngestError> {
+    Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
 }
 
 fn judge(
@@ -272,6 +296,12 @@ fn gone(error: io::Error) -> IngestError {
     IngestError::Platform(platform::Error::internal("writing a library", error))
 }
 
+fn line(lines: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, value)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
 /// JSON lines on their way into an object. Dropped before [`Lines::flush`], the object is never made: its stream ends
 /// in an error.
 struct Lines {
@@ -289,8 +319,7 @@ impl Lines {
     }
 
     fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.buffer, value)?;
-        self.buffer.push(b'\n');
+        line(&mut self.buffer, value)?;
         if self.buffer.len() >= CHUNK { self.send() } else { Ok(()) }
     }
 

@@ -6,20 +6,28 @@ mod delete;
 pub mod exports;
 pub mod library;
 mod list;
+pub mod pipe;
 pub mod quota;
+pub mod repair;
 pub mod results;
+mod retry;
 pub mod rows;
 pub mod screen;
 pub mod shards;
 pub mod submit;
+mod upload;
 pub mod views;
 
-pub use delete::{DeleteQuery, cancel_or_purge, remove_objects};
+pub use delete::{DeleteQuery, cancel_or_purge, remove_objects, remove_shards};
 pub use list::{ListQuery, Listed, list};
+pub use retry::retry;
 
 use crate::{Caller, Problem, places};
-use domain::{JobId, JobType, Run, Uid};
-use platform::{Direction, Docs, Query, Versioned};
+use domain::{
+    JobId, JobType, Notice, Run, Uid,
+    safeguard::{Safeguard, holds},
+};
+use platform::{Direction, Docs, Query, Versioned, Write};
 
 /// As far as a position in the queue is looked up.
 const QUEUE_SEEN: u32 = 500;
@@ -29,28 +37,47 @@ pub async fn find(docs: &Docs, caller: &Caller, id: &JobId) -> Result<Versioned<
     docs.find::<Run>(&caller.job(id)).await?.ok_or_else(|| Problem::not_found(id.as_str()))
 }
 
-/// Reads the run, lets `change` alter it, and writes it back, again until nobody was faster. `change` returns false
-/// where nothing is to be written. The run as it then is, or `None` if there is none.
-pub async fn update<F>(docs: &Docs, uid: &Uid, id: &JobId, change: F) -> platform::Result<Option<Versioned<Run>>>
+/// Reads the run, lets `change` alter it, and writes it back with what is to be told of the move, again until nobody was
+/// faster. `change` returns false where nothing is to be written. The run as it then is, or `None` if there is none.
+pub async fn update<F>(docs: &Docs, uid: &Uid, id: &JobId, mut change: F) -> platform::Result<Option<Versioned<Run>>>
 where
-    F: Fn(&mut Run) -> bool,
+    F: FnMut(&mut Run) -> bool,
 {
     loop {
-        let Some(mut run) = docs.find::<Run>(&places::job(uid, id)).await? else { return Ok(None) };
-        if !change(&mut run.value) {
-            return Ok(Some(run));
+        let Some(before) = docs.find::<Run>(&places::job(uid, id)).await? else { return Ok(None) };
+        let mut after = before.value.clone();
+        if !change(&mut after) {
+            return Ok(Some(before));
         }
-        match docs.replace(&run).await {
+        match replace(docs, &before, &mut after).await {
             Err(error) if error.is_race() => continue,
-            outcome => return outcome.map(|()| Some(run)),
+            outcome => return outcome.map(|()| Some(Versioned { value: after, ..before })),
         }
+    }
+}
+
+/// Writes a run that was read as `before`, and the notices of the move, in one commit: neither is there without the
+/// other. Errs with a race where somebody was faster.
+pub async fn replace(docs: &Docs, before: &Versioned<Run>, after: &mut Run) -> platform::Result<()> {
+    let notices = after.news(&before.value);
+    let moved = Write::replace(before.path.clone(), after, before.version.clone())?;
+    let tell = |notice: &Notice| Write::create(places::notice(&notice.uid, &notice.id()), notice);
+    let told = notices.iter().map(tell).collect::<platform::Result<Vec<_>>>()?;
+    if !holds(Safeguard::Outbox) {
+        docs.commit(vec![moved]).await?;
+        return if told.is_empty() { Ok(()) } else { docs.commit(told).await };
+    }
+    match docs.commit([vec![moved.clone()], told].concat()).await {
+        // What was told once is not told again.
+        Err(platform::Error::AlreadyExists(_)) => docs.commit(vec![moved]).await,
+        outcome => outcome,
     }
 }
 
 /// How many runs of its lane are before this one, and it; `None` beyond five hundred.
 pub async fn queue_position(docs: &Docs, run: &Run) -> platform::Result<Option<u32>> {
     let waiting = Query::group(places::JOBS).equals("dispatchable", true);
-    let waiting = docs.query::<Run>(&waiting.order_by("created_at", Direction::Ascending).limit(QUEUE_SEEN)).await?;
+    let waiting = docs.readable::<Run>(&waiting.order_by("created_at", Direction::Ascending).limit(QUEUE_SEEN)).await?;
     let same_lane = waiting.iter().filter(|other| other.value.lane() == run.lane());
     Ok(same_lane.map(|other| &other.value.job_id).position(|id| *id == run.job_id).map(|before| before as u32 + 1))
 }

@@ -2,13 +2,15 @@
 //! it may be called again at any time, by anybody, in any order: documents are compared and set, and the objects in
 //! the reports bucket are the truth they can be rebuilt from.
 
-use super::update;
+use super::{replace, update};
 use crate::{World, places};
 use domain::{
-    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, Progress, Report, Run, Shard, ShardState,
+    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, RepairKind, Report, Run, Shard, ShardState,
     Status, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
 };
-use platform::{Blobs, Docs, Error, Message, PutOptions, Query, Result};
+use futures::{Stream, TryStreamExt, stream};
+use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +22,8 @@ const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 const PROGRESS_EVERY: f64 = 1.0;
 /// More checkpoints than any attempt writes.
 const REPORTS_LISTED: u32 = 10_000;
+/// Documents of shards that one query reads.
+const PAGE: u32 = 500;
 
 /// The input object of a shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,53 +42,84 @@ pub async fn input(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<
     blobs.get_json(&places::shard_input(uid, job, shard)?, INPUT_LIMIT).await
 }
 
+/// The documents of a run's shards, in the order of shards.
+pub fn all(docs: &Docs, uid: &Uid, job: &JobId) -> impl Stream<Item = Result<Shard>> + Send + use<> {
+    let (docs, collection) = (docs.clone(), places::shards(uid, job));
+    let page = move |after: Option<Option<Cursor>>| {
+        let (docs, collection) = (docs.clone(), collection.clone());
+        async move {
+            let Some(after) = after else { return Ok(None) };
+            let page = docs.query::<Shard>(&Query::collection(collection).after(after).limit(PAGE)).await?;
+            let last = page.last().filter(|_| page.len() == PAGE as usize);
+            let next = last.map(|last| Some(Cursor { value: None, path: last.path.clone() }));
+            let found = page.into_iter().map(|shard| Ok::<_, Error>(shard.value)).collect::<Vec<_>>();
+            Ok::<_, Error>(Some((stream::iter(found), next)))
+        }
+    };
+    stream::try_unfold(Some(None), page).try_flatten()
+}
+
 /// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
 pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Shard>> {
+    Ok(take_news(world, uid, job, shard).await?.map(|(shard, _)| shard))
+}
+
+/// The same, and whether there was news.
+pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<(Shard, bool)>> {
     let path = places::shard(uid, job, shard);
     loop {
         let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
         if read.value.done {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         }
         let Some((name, report)) = newest(&world.blobs, uid, job, &read.value).await? else {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         };
         if !read.value.accept(&report, &name, world.clock.now().into()) {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         }
         match world.docs.replace(&read).await {
             Err(error) if error.is_race() => continue,
-            outcome => return outcome.map(|()| Some(read.value)),
+            outcome => return outcome.map(|()| Some((read.value, true))),
         }
     }
 }
 
-/// The newest report of the shard's current attempt.
+/// The newest report of the shard's current attempt. What is no report of it is passed over, wherever it came from.
 pub async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
-    let prefix = format!("{}{:04}/", places::reports_of(uid, job, shard.shard), shard.attempt);
-    let Some(last) = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?.pop() else { return Ok(None) };
-    let read = match blobs.get_json::<Report>(&last.path, REPORT_LIMIT).await {
-        Err(Error::NotFound(_)) => return Ok(None),
-        Err(Error::Invalid(_)) => None,
-        read => Some(read?),
-    };
-    match read {
-        Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
-            Ok(Some((last.path.name().to_owned(), report)))
+    let of_shard = places::reports_of(uid, job, shard.shard);
+    let attempt = if holds(Safeguard::AttemptFence) { format!("{:04}/", shard.attempt) } else { String::new() };
+    let listed = blobs.list(places::REPORTS, &format!("{of_shard}{attempt}"), None, REPORTS_LISTED).await?;
+    for meta in listed.into_iter().rev() {
+        if shard.report.as_deref() == Some(meta.path.name()) && holds(Safeguard::SequenceMonotone) {
+            return Ok(None);
         }
-        _ => {
-            tracing::warn!(object = %last.path, "report ignored: it does not belong where it lies, or cannot be read");
-            Ok(None)
+        let report = match blobs.get_json::<Report>(&meta.path, REPORT_LIMIT).await {
+            Err(Error::NotFound(_)) => continue,
+            Err(Error::Invalid(_)) => None,
+            read => Some(read?),
+        };
+        match report {
+            Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
+                return Ok(Some((meta.path.name().to_owned(), report)));
+            }
+            _ => {
+                tracing::warn!(object = %meta.path, "report ignored: it does not belong where it lies, or cannot be read");
+            }
         }
     }
+    Ok(None)
 }
 
 /// A report speaks for the shard it lies under, of no item twice, and its last one of exactly the shard's items.
 async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> Result<bool> {
+    if !holds(Safeguard::ReportOwnership) {
+        return Ok(true);
+    }
     let belongs = report.uid == *uid
         && report.job_id == *job
         && report.shard == shard.shard
-        && report.attempt == shard.attempt
+        && (report.attempt == shard.attempt || !holds(Safeguard::AttemptFence))
         && report.outcomes.len() <= shard.items as usize;
     let told: BTreeSet<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
     if !belongs || told.len() != report.outcomes.len() {
@@ -94,18 +129,18 @@ async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &S
 }
 
 /// Moves the run on if all its shards are done; otherwise writes its progress, if that is due. Asked after every report,
-/// also after one that was no news: whoever asks last sees the full count.
-pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
-    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
+/// also after one that was no news: whoever asks last sees the full count. True where the run was moved on.
+pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
+    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(false) };
     // A cancelled run's workers still tell what they did until they stopped.
     let open = matches!(run.value.status, Status::Queued | Status::Running | Status::Cancelled);
-    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(()) };
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(false) };
     let now = Timestamp::from(world.clock.now());
     let done = Query::collection(places::shards(uid, job)).equals("done", true);
     let all_done = world.docs.count(&done).await? == u64::from(plan.shards);
     let cancelled = run.value.status == Status::Cancelled;
     if !all_done && !cancelled && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
-        return Ok(());
+        return Ok(false);
     }
     let sums = totals(&world.docs, uid, job).await?;
     if all_done && !cancelled {
@@ -113,17 +148,24 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
             sums.write(run, now);
             run.all_reported(now)
         };
-        return update(&world.docs, uid, job, change).await.map(|_| ());
+        update(&world.docs, uid, job, change).await?;
+        return Ok(true);
     }
-    let mut changed = run.clone();
-    sums.write(&mut changed.value, now);
-    if (changed.value.progress, changed.value.cost) == (run.value.progress, run.value.cost) {
-        return Ok(());
+    let mut changed = run.value.clone();
+    sums.write(&mut changed, now);
+    if (changed.progress, changed.cost) == (run.value.progress, run.value.cost) {
+        return Ok(false);
     }
-    match world.docs.replace(&changed).await {
-        Err(error) if error.is_race() => Ok(()),
-        outcome => outcome,
+    match replace(&world.docs, &run, &mut changed).await {
+        Err(error) if error.is_race() => Ok(false),
+        outcome => outcome.map(|()| false),
     }
+}
+
+/// What the shards have said so far, in a name: another one whenever one of them says more.
+pub async fn state(docs: &Docs, uid: &Uid, job: &JobId) -> Result<String> {
+    let sums = totals(docs, uid, job).await?;
+    Ok(format!("{}-{}-{:.0}", sums.completed, sums.failed, sums.gpu_seconds * 1000.0))
 }
 
 struct Totals {
@@ -135,9 +177,7 @@ struct Totals {
 
 impl Totals {
     fn write(&self, run: &mut Run, now: Timestamp) {
-        let left = run.items.saturating_sub(self.completed + self.failed);
-        let running = if run.status.is_final() { 0 } else { self.running.min(left) };
-        run.progress = Progress::new(run.items, self.completed, self.failed, running);
+        run.count(self.completed, self.failed, self.running);
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;
         run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
@@ -159,20 +199,28 @@ async fn totals(docs: &Docs, uid: &Uid, job: &JobId) -> Result<Totals> {
 }
 
 /// The execution of a shard is gone. What it still reported counts; otherwise the shard waits for another one, or, when
-/// it had its share of launches, is closed with what there is: its other items fail with `reason`.
-pub async fn lost(world: &World, uid: &Uid, job: &JobId, shard: u32, launch: u32, reason: &str) -> Result<()> {
+/// it had its share of launches, is closed with what there is: its other items fail with `reason`. What was done, if
+/// it was.
+pub async fn lost(
+    world: &World,
+    uid: &Uid,
+    job: &JobId,
+    shard: u32,
+    launch: u32,
+    reason: &str,
+) -> Result<Option<RepairKind>> {
     let path = places::shard(uid, job, shard);
     loop {
         if refresh(world, uid, job, shard).await?.is_none_or(|shard| shard.done || shard.launch != launch) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(()) };
+        let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
         let held = matches!(read.value.state, ShardState::Launched | ShardState::Running);
         if read.value.done || read.value.launch != launch || !held {
-            return Ok(());
+            return Ok(None);
         }
         let now = Timestamp::from(world.clock.now());
-        let gives_up = read.value.launch >= MAX_LAUNCHES;
+        let gives_up = read.value.launch >= MAX_LAUNCHES && holds(Safeguard::ClosingAfterLaunches);
         if gives_up {
             read.value.closing_attempt(now);
         } else {
@@ -183,7 +231,10 @@ pub async fn lost(world: &World, uid: &Uid, job: &JobId, shard: u32, launch: u32
             outcome => outcome?,
         }
         tracing::warn!(job.id = %job, shard, launch, reason, gives_up, "shard lost its execution");
-        return if gives_up { close(world, uid, job, &read.value, reason).await } else { Ok(()) };
+        if gives_up {
+            close(world, uid, job, &read.value, reason).await?;
+        }
+        return Ok(Some(if gives_up { RepairKind::Closed } else { RepairKind::TakenBack }));
     }
 }
 
@@ -226,17 +277,13 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
     let reports = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?;
     // Each report tells all its attempt knows: the last one of an attempt is enough.
     let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let mut last_of_attempt = BTreeMap::new();
+    let mut of_attempts = BTreeMap::<_, Vec<_>>::new();
     for meta in reports {
-        last_of_attempt.insert(folder(meta.path.name()), meta.path);
+        of_attempts.entry(folder(meta.path.name())).or_default().push(meta.path);
     }
     let mut known = BTreeMap::<u32, Outcome>::new();
-    for path in last_of_attempt.into_values() {
-        let report = match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
-            Ok(report) if report.uid == *uid && report.job_id == *job && report.shard == shard => report,
-            Ok(_) | Err(Error::Invalid(_) | Error::NotFound(_)) => continue,
-            Err(error) => return Err(error),
-        };
+    for paths in of_attempts.into_values() {
+        let Some(report) = last_of(blobs, paths, uid, job, shard).await? else { continue };
         for outcome in report.outcomes {
             let keep = known.get(&outcome.index).is_some_and(|earlier| {
                 earlier.status == OutcomeStatus::Completed && outcome.status == OutcomeStatus::Failed
@@ -247,4 +294,18 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
         }
     }
     Ok(known)
+}
+
+/// The last of an attempt's reports that can be read and belongs to the shard.
+async fn last_of(blobs: &Blobs, paths: Vec<BlobPath>, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Report>> {
+    for path in paths.into_iter().rev() {
+        match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
+            Ok(report) if report.uid == *uid && report.job_id == *job && report.shard == shard => {
+                return Ok(Some(report));
+            }
+            Ok(_) | Err(Error::Invalid(_) | Error::NotFound(_)) => continue,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }

@@ -13,6 +13,7 @@ use crate::{
 use domain::{
     Cost, Exceeded, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Tier,
     Timestamp, Uid,
+    safeguard::{Safeguard, holds},
 };
 use models::{Accepted, FieldError, Model};
 use platform::{Blobs, Clock, Docs, Ids, PutOptions, Write};
@@ -133,6 +134,7 @@ pub async fn submit(
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
+    let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
     let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, "submit", again, ports.clock));
     if let Some(run) = repeated(ports, &submission, repeat.as_mut()).await? {
         return Ok(run);
@@ -199,15 +201,19 @@ pub async fn submit_upload(
         return refuse_upload(ports, submission, job_id, no_room(&exceeded)).await;
     }
     let judged = match write_inputs(ports, &submission, &job_id, &ligands, room.most_ligands()).await {
-        Ok(judged) => judged,
-        Err(IngestError::TooMany(_)) => {
-            return refuse_upload(ports, submission, job_id, no_room(&room.too_many_ligands())).await;
-        }
+        Ok(judged) => Ok(judged),
+        Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),
         Err(error @ (IngestError::Library(_) | IngestError::TooLarge)) => {
-            let error = RunError::new("unreadable_library", &error.to_string());
-            return refuse_upload(ports, submission, job_id, error).await;
+            Err(RunError::new("unreadable_library", &error.to_string()))
+        }
+        Err(IngestError::Platform(platform::Error::NotFound(_))) => {
+            Err(RunError::new("unreadable_library", "it was removed or replaced before it was read"))
         }
         Err(error) => return Err(error.into()),
+    };
+    let judged = match judged {
+        Ok(judged) => judged,
+        Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
     let run = build(&submission, job_id, &judged, ports);
     if let Some(error) = unfit(&run) {
@@ -278,7 +284,11 @@ pub async fn refuse_upload(
 /// Creates a run that has failed. It takes nobody's room.
 async fn fail(ports: &Ports<'_>, mut run: Run, error: RunError) -> Result<Option<Run>, Problem> {
     run.fail(error, ports.clock.now().into());
-    match ports.docs.create(&places::job(&run.uid, &run.job_id), &run).await {
+    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
+    if let Some(notice) = run.stillborn() {
+        writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
+    }
+    match ports.docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
         Err(platform::Error::AlreadyExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -304,7 +314,8 @@ async fn write_inputs(
     Ok(judged)
 }
 
-fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
+/// The run of a submission as it is first written.
+pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
     let now = Timestamp::from(ports.clock.now());
     let Submission { accepted, model, .. } = submission;
     let mut run = Run {
@@ -337,9 +348,14 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         progress: Progress::new(judged.accepted, 0, 0, 0),
         progress_at: now,
         cost: Cost::default(),
+        told: 0,
+        aggregation: None,
+        results: None,
         month: now.month(),
         charged_gpu_seconds: 0.0,
         summary: None,
+        retry_of: None,
+        retried_by: None,
         simulated: None,
         error: None,
         traceparent: traceparent(),
@@ -358,7 +374,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
     run
 }
 
-fn within_budget(run: &Run) -> Result<(), Problem> {
+/// Refuses a run that is estimated to cost more than it may.
+pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
     match (run.cost.estimated_usd, run.max_cost_usd) {
         (Some(estimate), Some(limit)) if estimate > limit => {
             Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))

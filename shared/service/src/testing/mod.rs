@@ -11,15 +11,16 @@ use crate::{
     api_key::{API_KEY, ApiKey},
     events, places, serve,
     tokens::Verifier,
+    webhooks::{self, Resolver},
 };
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Account, Role, Scope, Tier, Timestamp, Uid};
+use domain::{Account, EventKind, Role, Scope, Tier, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
     BlobPath, Clock, DocPath, Ids, PutOptions,
@@ -27,7 +28,7 @@ use platform::{
     embedded::{Event, Store},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tower::ServiceExt;
 
 pub use runs::{SEQUENCE, completed, smiles};
@@ -56,6 +57,11 @@ pub fn start() -> Timestamp {
 /// A user as their requests name them.
 pub fn user(name: &str) -> Uid {
     Uid::try_from(name.to_owned()).unwrap()
+}
+
+/// Every name leads to the same public address, and nobody is asked for it.
+fn always_public() -> Resolver {
+    Resolver::new(|_| Box::pin(async { Ok(vec![IpAddr::from([8, 8, 8, 8])]) }))
 }
 
 fn api_key(name: &str, scopes: Vec<Scope>) -> ApiKey {
@@ -116,7 +122,8 @@ impl Bench {
         let store = Store::scratch(clock.clone()).unwrap();
         let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
         let settings = Settings { gpu_reserve: 0, ..Settings::default() };
-        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, settings);
+        let world =
+            World { resolver: always_public(), ..World::embedded(&store, clock, Ids::seeded(1), verifier, settings) };
         for name in ["u1", "u2"] {
             let account = Account { tier: Some(Tier::Enterprise), ..Account::default() };
             world.docs.create(&places::account(&user(name)), &account).await.unwrap();
@@ -167,6 +174,15 @@ impl Bench {
         }
     }
 
+    /// An endpoint of the user's that wants to hear of everything, made now.
+    pub async fn webhook(&self, name: &str, url: &str) -> Webhook {
+        let (id, secret) = (WebhookId::new(&self.world.ids.next()).unwrap(), webhooks::new_secret(&self.world.ids));
+        let webhook = Webhook::new(id, url.to_owned(), EventKind::ALL.to_vec(), secret, self.now());
+        let add = |webhooks: &mut Webhooks| Ok(webhooks.add(webhook.clone()));
+        assert!(webhooks::update(&self.world.docs, &user(name), add).await.unwrap());
+        webhook
+    }
+
     /// Lets so many seconds pass.
     pub fn wait(&self, seconds: u64) {
         self.world.clock.advance(TimeDelta::seconds(seconds as i64));
@@ -195,9 +211,14 @@ impl Bench {
         self.send(function, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// How the function answers a request, as it comes.
+    pub async fn answer(&self, function: Function, request: Request<Body>) -> Response<Body> {
+        router(function, &self.world).oneshot(request).await.unwrap()
+    }
+
     /// Any request, as it is.
     pub async fn send(&self, function: Function, request: Request<Body>) -> Reply {
-        let response = router(function, &self.world).oneshot(request).await.unwrap();
+        let response = self.answer(function, request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };

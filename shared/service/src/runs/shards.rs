@@ -273,10 +273,14 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
 async fn last_of(blobs: &Blobs, paths: Vec<BlobPath>, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Report>> {
     for path in paths.into_iter().rev() {
         match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
-            Ok(report) if report.uid == *uid && report.job_id == *job && report.shard == shard => {
-                return Ok(Some(report));
+            Ok(report) => {
+                let attempt = format!("{}{:04}/", places::reports_of(uid, job, shard), report.attempt);
+                let lies_there = path.name().starts_with(&attempt);
+                if lies_there && report.uid == *uid && report.job_id == *job && report.shard == shard {
+                    return Ok(Some(report));
+                }
             }
-            Ok(_) | Err(Error::Invalid(_) | Error::NotFound(_)) => continue,
+            Err(Error::Invalid(_) | Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
     }

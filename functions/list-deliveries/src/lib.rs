@@ -2,28 +2,20 @@
 
 use axum::{Json, extract::State};
 use domain::{Attempt, Delivery, DeliveryState, JobId, Timestamp, WebhookId};
-use platform::{Direction, Docs, Query};
-use serde::{Deserialize, Serialize};
-use service::{Caller, Function, Path, Refusals, Result, World, paging, places, webhooks};
-use utoipa::{IntoParams, ToSchema};
+use platform::{Direction, Docs, Query as Documents};
+use serde::Serialize;
+use service::{
+    Caller, Function, Path, Query, Refusals, Result, World,
+    paging::{self, PageQuery},
+    places, webhooks,
+};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("list-deliveries", router);
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(list_deliveries))
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct PageQuery {
-    /// 1 to 500, by default 20.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// From the page before.
-    cursor: Option<String>,
 }
 
 /// One message to an endpoint.
@@ -58,12 +50,12 @@ async fn list_deliveries(
     caller: Caller,
     State(docs): State<Docs>,
     Path(id): Path<WebhookId>,
-    service::Query(asked): service::Query<PageQuery>,
+    Query(asked): Query<PageQuery>,
 ) -> Result<Json<DeliveryList>> {
     webhooks::find(&docs, &caller.uid, &id).await?;
     let (limit, all) = (paging::limit(asked.limit)?, places::deliveries(&caller.uid));
     let after = paging::decode(&all, asked.cursor.as_deref())?;
-    let query = Query::collection(all).equals("webhook_id", id.as_str());
+    let query = Documents::collection(all).equals("webhook_id", id.as_str());
     let query = query.order_by("created_at", Direction::Descending).after(after).limit(limit + 1);
     let mut found = docs.query::<Delivery>(&query).await?;
     let has_more = found.len() > limit as usize;

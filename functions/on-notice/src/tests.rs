@@ -4,11 +4,10 @@ use platform::Versioned;
 use serde_json::{Value, json};
 use service::testing::Bench;
 
-/// Writes the notice down and tells the function of it.
+/// Tells the function of the notice, which is there already where the run's own move wrote it.
 async fn tell(bench: &Bench, run: &Run, event: NoticeEvent) {
     let notice = Notice::new(run.uid.clone(), run.job_id.clone(), event, bench.now());
     let path = places::notice(&notice.uid, &notice.id());
-    // Told again, it is there already.
     let _ = bench.world.docs.create(&path, &notice).await;
     let event = bench.document_event(&path).await;
     assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
@@ -63,7 +62,10 @@ async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     let run = bench.finished("u1", 3).await;
     let (uid, now) = (bench.caller("u1").uid, bench.now());
     let change = async |webhook: &Webhook, change: &dyn Fn(&mut Webhook)| {
-        let change = |webhook: &mut Webhook| Ok(change(webhook));
+        let change = |webhook: &mut Webhook| {
+            change(webhook);
+            Ok(())
+        };
         webhooks::change(&bench.world.docs, &uid, &webhook.id, change).await.unwrap();
     };
     let deaf = bench.webhook("u1", "https://a.example.org/").await;
@@ -71,12 +73,9 @@ async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     let disabled = bench.webhook("u1", "https://b.example.org/").await;
     change(&disabled, &|webhook| assert!(webhook.disable(domain::DisabledReason::Gone, now, now))).await;
     bench.wait(1);
-    let late = bench.webhook("u1", "https://c.example.org/").await;
-    let notice = Notice::new(run.uid.clone(), run.job_id.clone(), NoticeEvent::BatchCompleted, now);
-    bench.world.docs.create(&places::notice(&notice.uid, &notice.id()), &notice).await.unwrap();
-    let event = bench.document_event(&places::notice(&notice.uid, &notice.id())).await;
-    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
-    assert_eq!((deliveries(&bench).await, late.created_at > notice.at), (vec![], true));
+    bench.webhook("u1", "https://c.example.org/").await;
+    tell(&bench, &run, NoticeEvent::BatchCompleted).await;
+    assert_eq!(deliveries(&bench).await, []);
 }
 
 #[tokio::test]

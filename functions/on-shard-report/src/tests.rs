@@ -2,8 +2,10 @@ use super::*;
 use axum::{body::Body, http::Request};
 use domain::{ItemError, Outcome, Report, Run, Status};
 use platform::{BlobPath, PutOptions, embedded::Event};
-use service::runs::shards;
-use service::testing::{Bench, completed, post_event, router as served};
+use service::{
+    runs::shards::{self, refresh},
+    testing::{Bench, completed, post_event, router as served},
+};
 
 /// How often the run was written as `aggregating` since it was last asked: each time, its results are written.
 async fn moves(bench: &Bench) -> usize {

@@ -1,10 +1,11 @@
 //! `plan-run`: a run's document was written. While the run waits to be cut into shards, its library is read line by
-//! line and every shard gets its input object and its document. The plan itself was decided with the submission, so
-//! doing this again, or twice at once, makes the same shards.
+//! line and every shard gets its input object and then its document. The plan itself was decided with the submission,
+//! so doing this again, or twice at once, makes the same shards, and whoever takes over goes on where it stopped.
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{Item, JobId, Run, Shard, Status, Timestamp, Uid};
-use platform::{Docs, Error, PutOptions, Write};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use platform::{Blobs, Docs, Error, PutOptions, Write};
 use service::{
     Function, Problem, Result, Trigger, World,
     events::DocumentChange,
@@ -14,13 +15,16 @@ use service::{
         shards::{self, ShardInput},
     },
 };
-use tokio::io::AsyncBufReadExt;
+use std::{collections::BTreeSet, pin::pin};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, Lines};
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
-/// Shard documents written in one commit.
-const COMMIT: usize = 400;
+/// Shard documents written in one commit, after their inputs; no more is held at once.
+const COMMIT: u32 = 400;
+/// Objects written at once.
+const SIDE_BY_SIDE: usize = 32;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(plan_run))
@@ -56,27 +60,59 @@ async fn plan(world: &World, run: Run) -> Result<()> {
     Ok(shards::wake_dispatcher(world).await?)
 }
 
+/// Writes every shard's input and then its document: where an earlier planning was interrupted, what has both stays.
 async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
     let now = world.clock.now().into();
-    let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
-    let mut documents = vec![];
-    for shard in 0..plan.shards {
-        let mut items = Vec::with_capacity(plan.size(shard) as usize);
-        while items.len() < plan.size(shard) as usize {
-            let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
-            let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
-            items.push(serde_json::from_str::<Item>(&line).map_err(Problem::internal)?);
+    let there = written(world, run).await?;
+    let lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
+    let next = async |(mut lines, first): (Lines<_>, u32)| {
+        let mut inputs = vec![];
+        let end = plan.shards.min(first + COMMIT);
+        for shard in first..end {
+            let items = items(&mut lines, plan.size(shard), there.contains(&shard)).await?;
+            inputs.extend(items.map(|items| ShardInput { shard, items }));
         }
-        let path = places::shard_input(&run.uid, &run.job_id, shard)?;
-        world.blobs.put_json(&path, &ShardInput { shard, items }, PutOptions::default()).await?;
-        documents.push(shard);
-        if documents.len() == COMMIT || shard + 1 == plan.shards {
-            create(&world.docs, &run.uid, &run.job_id, &documents, |shard| plan.size(shard), now).await?;
-            documents.clear();
-        }
+        Ok::<_, Problem>((first < plan.shards).then_some((inputs, (lines, end))))
+    };
+    let mut groups = pin!(stream::try_unfold((lines, 0), next));
+    while let Some(inputs) = groups.try_next().await? {
+        let shards: Vec<_> = inputs.iter().map(|input| input.shard).collect();
+        let put = |input: ShardInput| put(&world.blobs, run, input);
+        stream::iter(inputs).map(put).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
+        create(&world.docs, &run.uid, &run.job_id, &shards, |shard| plan.size(shard), now).await?;
     }
     Ok(())
+}
+
+/// The next items of the library; `None` where they are only passed over.
+async fn items<R: AsyncBufRead + Unpin>(lines: &mut Lines<R>, size: u32, pass: bool) -> Result<Option<Vec<Item>>> {
+    let mut items = vec![];
+    for _ in 0..size {
+        let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
+        let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
+        if !pass {
+            items.push(serde_json::from_str::<Item>(&line).map_err(Problem::internal)?);
+        }
+    }
+    Ok((!pass).then_some(items))
+}
+
+async fn put(blobs: &Blobs, run: &Run, input: ShardInput) -> Result<()> {
+    let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
+    blobs.put_json(&path, &input, PutOptions::default()).await?;
+    Ok(())
+}
+
+/// The shards that an earlier planning of the run finished.
+async fn written(world: &World, run: &Run) -> Result<BTreeSet<u32>> {
+    let has_input = async |shard: Shard| {
+        let input = places::shard_input(&run.uid, &run.job_id, shard.shard)?;
+        Ok(world.blobs.head(&input).await?.map(|_| shard.shard))
+    };
+    let documents = shards::all(&world.docs, &run.uid, &run.job_id);
+    let heads = documents.map_ok(has_input).try_buffer_unordered(SIDE_BY_SIDE);
+    Ok(heads.try_filter_map(|shard| ready(Ok(shard))).try_collect().await?)
 }
 
 /// Creates the documents of shards; those that an earlier, interrupted planning made stay as they are.

@@ -91,6 +91,29 @@ async fn a_planning_that_died_half_way_is_finished_by_the_next() {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_planning_wrote_is_not_written_again() {
+    let bench = Bench::new().await;
+    let run = planned(&bench).await;
+    let waiting = |run: &mut Run| run.plan.as_mut().is_some_and(|plan| std::mem::take(&mut plan.ready));
+    let run = bench.change(&run, waiting).await;
+    let inputs: Vec<_> = (0..3).map(|shard| places::shard_input(&run.uid, &run.job_id, shard).unwrap()).collect();
+    bench.world.blobs.delete(&inputs[1]).await.unwrap();
+    let generations = async || {
+        let mut found = vec![];
+        for input in &inputs {
+            found.push(bench.world.blobs.head(input).await.unwrap().map(|meta| meta.generation));
+        }
+        found
+    };
+    let before = generations().await;
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let after = generations().await;
+    assert_eq!(((after[0], after[2]), after[1].is_some()), ((before[0], before[2]), true));
+    assert!(bench.run(&run).await.plan.unwrap().ready);
+}
+
+#[tokio::test]
 async fn a_run_cancelled_before_its_event_came_is_not_planned() {
     let bench = Bench::new().await;
     let run = bench.submit("u1", 7).await;

@@ -1,7 +1,7 @@
 //! `GET /api/v1/system/status`: are the parts there, and do runs move on?
 
 use axum::{Json, extract::State};
-use domain::{Pool, RepairKind, Repairs, Run, Status, Timestamp};
+use domain::{DeadLetterRecord, Pool, Repair, RepairKind, Repairs, Role, Run, Status, Timestamp};
 use platform::{BlobPath, Direction, Query};
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +14,8 @@ pub const FUNCTION: Function = Function::http("system-status", router);
 
 /// Completed runs of which the lag is looked at.
 const RUNS_MEASURED: u32 = 50;
+/// Dead letters that operators are shown.
+const LETTERS: u32 = 20;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(system_status))
@@ -35,6 +37,39 @@ struct SystemStatus {
     /// Null where the documents do not answer.
     completion_monitor: Option<CompletionMonitor>,
     gpus: Gpus,
+    /// What names users and their runs: for operators, null for others.
+    operator: Option<OperatorView>,
+}
+
+/// What an operator needs to see.
+#[derive(Serialize, ToSchema)]
+struct OperatorView {
+    stuck: Vec<StuckRun>,
+    /// The latest, the newest first.
+    repairs: Vec<Repair>,
+    /// The latest, the newest first.
+    dead_letters: Vec<DeadLetterRecord>,
+    leases: Vec<LeaseView>,
+}
+
+/// A run that should have moved on.
+#[derive(Serialize, ToSchema)]
+struct StuckRun {
+    uid: String,
+    job_id: String,
+    status: Status,
+    silent_seconds: f64,
+    why: &'static str,
+}
+
+/// GPUs in the hands of one execution.
+#[derive(Serialize, ToSchema)]
+struct LeaseView {
+    uid: String,
+    job_id: String,
+    gpus: u32,
+    execution: Option<String>,
+    expires_at: Timestamp,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -80,15 +115,18 @@ struct Gpus {
 /// Health, components, and the completion monitor.
 #[utoipa::path(get, path = "/api/v1/system/status", tag = "system",
     responses((status = 200, body = SystemStatus), Refusals))]
-async fn system_status(_caller: Caller, State(world): State<World>) -> Result<Json<SystemStatus>> {
+async fn system_status(caller: Caller, State(world): State<World>) -> Result<Json<SystemStatus>> {
     let now = Timestamp::from(world.clock.now());
     let documents = world.docs.find::<Pool>(&places::pool()).await;
     let objects = world.blobs.head(&BlobPath::new(places::ARTIFACTS, "health")?).await;
     let components =
         vec![component("documents", documents.as_ref().err()), component("objects", objects.as_ref().err())];
-    let leased = documents.ok().flatten().map_or(0, |pool| pool.value.in_use());
-    let capacity = world.settings.gpu_capacity;
-    let completion_monitor = monitor(&world, capacity.saturating_sub(leased), now).await.ok();
+    let pool = documents.ok().flatten().map(|pool| pool.value).unwrap_or_default();
+    let (capacity, leased) = (world.settings.gpu_capacity, pool.in_use());
+    let free_gpus = capacity.saturating_sub(leased);
+    let completion_monitor = monitor(&world, free_gpus, now).await.ok();
+    let is_operator = caller.roles.contains(&Role::Admin);
+    let operator = if is_operator { operator_view(&world, &pool, now).await.ok() } else { None };
     let moves_on = completion_monitor.as_ref().is_some_and(|monitor| monitor.stuck == 0);
     let healthy = moves_on && components.iter().all(|part| part.status == Health::Healthy);
     Ok(Json(SystemStatus {
@@ -97,6 +135,7 @@ async fn system_status(_caller: Caller, State(world): State<World>) -> Result<Js
         components,
         completion_monitor,
         gpus: Gpus { capacity, leased },
+        operator,
     }))
 }
 
@@ -123,6 +162,34 @@ async fn monitor(world: &World, free_gpus: u32, now: Timestamp) -> platform::Res
         completion_lag_seconds: lag(world).await?,
         repairs: repairs.map(|repairs| repairs.value.total).unwrap_or_default(),
         dead_letters: world.docs.count(&Query::collection(places::dead_letters())).await?,
+    })
+}
+
+async fn operator_view(world: &World, pool: &Pool, now: Timestamp) -> platform::Result<OperatorView> {
+    let free_gpus = world.settings.gpu_capacity.saturating_sub(pool.in_use());
+    let stuck = |run: Run| {
+        Some(StuckRun {
+            why: repair::stuck(world, &run, free_gpus, now)?,
+            uid: run.uid.to_string(),
+            job_id: run.job_id.to_string(),
+            status: run.status,
+            silent_seconds: now.seconds_since(run.progress_at),
+        })
+    };
+    let repairs = world.docs.find::<Repairs>(&places::repairs()).await?;
+    let letters = Query::collection(places::dead_letters()).order_by("at", Direction::Descending).limit(LETTERS);
+    let leases = pool.leases.iter().map(|lease| LeaseView {
+        uid: lease.uid.to_string(),
+        job_id: lease.job_id.to_string(),
+        gpus: lease.held.len() as u32,
+        execution: lease.execution.clone(),
+        expires_at: lease.expires_at,
+    });
+    Ok(OperatorView {
+        stuck: repair::unfinished(world).await?.into_iter().filter_map(stuck).collect(),
+        repairs: repairs.map(|repairs| repairs.value.latest.into()).unwrap_or_default(),
+        dead_letters: world.docs.readable(&letters).await?.into_iter().map(|letter| letter.value).collect(),
+        leases: leases.collect(),
     })
 }
 

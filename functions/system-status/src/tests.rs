@@ -1,5 +1,6 @@
 use super::*;
-use service::testing::Bench;
+use domain::Account;
+use service::testing::{Bench, user};
 
 async fn status(bench: &Bench) -> serde_json::Value {
     let reply = bench.get(FUNCTION, "u1", "/api/v1/system/status").await;
@@ -65,9 +66,28 @@ async fn repairs_and_dead_letters_are_counted() {
     let run = bench.submit("u1", 2).await;
     bench.wait(60);
     repair::sweep(&bench.world).await.unwrap();
-    let letter = domain::DeadLetterRecord::new("plan-run", None, 20, bench.now());
+    let letter = DeadLetterRecord::new("plan-run", None, 20, bench.now());
     bench.world.docs.create(&places::dead_letters().doc("x"), &letter).await.unwrap();
     let monitor = status(&bench).await["completion_monitor"].clone();
     assert_eq!((&monitor["repairs"]["told_again"], &monitor["dead_letters"]), (&1.into(), &1.into()));
     assert!(!monitor.to_string().contains(run.job_id.as_str()));
+}
+
+#[tokio::test]
+async fn operators_alone_see_whose_run_is_stuck_and_why_and_who_holds_gpus() {
+    let bench = Bench::new().await;
+    bench.running("u1", 3).await;
+    let lost = bench.submit("u1", 2).await;
+    bench.wait(60);
+    assert!(status(&bench).await["operator"].is_null());
+    let mut account = bench.world.docs.get::<Account>(&places::account(&user("u1"))).await.unwrap();
+    account.value.roles = Some(vec![Role::Admin]);
+    bench.world.docs.replace(&account).await.unwrap();
+    let operator = status(&bench).await["operator"].clone();
+    assert_eq!(
+        (&operator["stuck"][0]["job_id"], operator["stuck"].as_array().unwrap().len()),
+        (&serde_json::json!(lost.job_id), 1)
+    );
+    assert!(operator["stuck"][0]["why"].as_str().unwrap().contains("shards are not written"));
+    assert_eq!((&operator["leases"][0]["gpus"], &operator["leases"][0]["uid"]), (&3.into(), &"u1".into()));
 }

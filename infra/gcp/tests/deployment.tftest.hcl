@@ -237,6 +237,7 @@ run "queries_find_their_indexes" {
     condition = length(setsubtract([
       "jobs COLLECTION status created_at-", "jobs COLLECTION model created_at-", "jobs COLLECTION job_type created_at-",
       "jobs COLLECTION_GROUP dispatchable created_at", "jobs COLLECTION_GROUP status created_at",
+      "deliveries COLLECTION webhook_id created_at-", "deliveries COLLECTION_GROUP state next_attempt_at",
       "shards COLLECTION completed failed gpu_seconds", "shards COLLECTION state completed failed items",
       ], [
       for index in google_firestore_index.query : join(" ", concat(
@@ -250,7 +251,7 @@ run "queries_find_their_indexes" {
     error_message = "All users' runs of one status cannot be counted."
   }
   assert {
-    condition     = toset(keys(google_firestore_field.expiry)) == toset(["idempotency", "claims"]) && alltrue([for field in google_firestore_field.expiry : field.field == "expire_at" && length(field.ttl_config) == 1])
+    condition     = toset(keys(google_firestore_field.expiry)) == toset(["idempotency", "claims", "notices", "deliveries"]) && alltrue([for field in google_firestore_field.expiry : field.field == "expire_at" && length(field.ttl_config) == 1])
     error_message = "Idempotency keys are never forgotten."
   }
   assert {

@@ -135,6 +135,7 @@ mod tests {
             after: Some(serde_json::Map::new()),
         };
         assert_eq!(subscribers(&document("users/u1/jobs/j1")), ["aggregate-run", "plan-run"]);
+        assert_eq!(subscribers(&document("users/u1/notices/j1.job.failed")), ["on-notice"]);
         assert!(subscribers(&document("users/u1/jobs/j1/shards/00000")).is_empty());
         let object = |bucket: &str| {
             Event::Object(ObjectMeta {

@@ -6,6 +6,8 @@ pub mod curate;
 pub mod library;
 pub mod ligand;
 pub mod msa;
+#[cfg(test)]
+mod rdkit;
 pub mod sequence;
 pub mod structure;
 

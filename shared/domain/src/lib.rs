@@ -2,6 +2,7 @@
 //! gets a GPU next, what a worker may report, what a result row holds. No I/O, no clock, no HTTP: every function here
 //! takes what it needs and can be tried in a test without a server.
 
+mod account;
 mod cost;
 mod delivery;
 mod ids;
@@ -18,9 +19,11 @@ mod run;
 pub mod safeguard;
 mod shard;
 mod summary;
+mod tier;
 mod time;
 mod webhook;
 
+pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Spent, Window, roles};
 pub use cost::{Cost, Price};
 pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
@@ -34,6 +37,7 @@ pub use report::{ItemError, Outcome, OutcomeStatus, Report};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
-pub use summary::{Histogram, Summary};
+pub use summary::{Histogram, Summary, Tally};
+pub use tier::{Limits, Role, Scope, Tier};
 pub use time::Timestamp;
 pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};

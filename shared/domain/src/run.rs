@@ -147,6 +147,12 @@ pub struct Run {
     /// The token under which the results lie, once they are written.
     #[serde(default)]
     pub results: Option<u32>,
+    /// The month whose budget the run is charged to, that of its making: `2026-11`.
+    #[serde(default)]
+    pub month: String,
+    /// GPU seconds it is charged with: until it ends at least those planned, then those it took.
+    #[serde(default)]
+    pub charged_gpu_seconds: f64,
     pub summary: Option<Summary>,
     /// The batch whose failed ligands this one runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,7 +224,7 @@ impl Run {
     /// The results lie under `token`. A run without a single result has failed. True if that changed something: a
     /// writer whose turn has passed to another one changes nothing.
     pub fn finish(&mut self, token: u32, summary: Summary, simulated: bool, now: Timestamp) -> bool {
-        let turn = self.aggregation.is_some_and(|turn| turn.token == token);
+        let turn = self.aggregation.is_some_and(|turn| turn.token == token) || !holds(Safeguard::AggregationFence);
         if self.status != Status::Aggregating || !turn {
             return false;
         }
@@ -233,7 +239,14 @@ impl Run {
         self.results = Some(token);
         self.completed_at = Some(now);
         self.dispatchable = false;
+        self.charge();
         true
+    }
+
+    /// Renews what the run is charged with; whoever changes its plan, its cost or its end calls this.
+    pub fn charge(&mut self) {
+        let planned = self.plan.as_ref().filter(|_| !self.status.is_final()).map_or(0.0, |plan| plan.gpu_seconds);
+        self.charged_gpu_seconds = planned.max(self.cost.gpu_seconds);
     }
 
     /// The run cannot go on. True if that changed something.
@@ -254,6 +267,7 @@ impl Run {
             self.completed_at = Some(now);
             self.dispatchable = false;
             self.count(self.progress.completed, self.progress.failed, 0);
+            self.charge();
         }
         moves
     }

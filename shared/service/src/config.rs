@@ -3,7 +3,7 @@
 
 mod backends;
 
-use crate::{Settings, World, tokens::Verifier, webhooks::Resolver};
+use crate::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
 use backends::{Backends, Stores};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Clock, Ids, embedded::Store};
@@ -128,6 +128,7 @@ impl Config {
             ids: Ids::random(),
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
+            limiter: Limiter::default(),
             settings: Arc::new(self.settings),
         })
     }
@@ -145,6 +146,7 @@ impl World {
             ids,
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
+            limiter: Limiter::default(),
             settings: Arc::new(settings),
         }
     }
@@ -164,6 +166,15 @@ pub fn settings(environment: &BTreeMap<String, String>, wrong: &mut Vec<String>)
     settings.bucket_prefix = reader.get("BUCKET_PREFIX").unwrap_or_default().to_owned();
     let origins = reader.get("CORS_ORIGINS").unwrap_or_default().split(',').map(str::trim);
     settings.cors_origins = origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    settings.limits = match reader.get("LIMITS").unwrap_or("on") {
+        "on" => true,
+        "off" => false,
+        other => {
+            let told = format!("LIMITS is {other:?}, which it cannot be (on, off)");
+            reader.wrong.push(told);
+            true
+        }
+    };
     wrong.append(&mut reader.wrong);
     settings
 }

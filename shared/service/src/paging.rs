@@ -5,10 +5,24 @@ use crate::Problem;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use domain::Timestamp;
 use platform::{Collection, Cursor};
+use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 500;
+
+/// Which page.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// 1 to 500, by default 20.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// From the page before.
+    pub cursor: Option<String>,
+}
 
 /// How many are wanted: 1 to 500, by default 20.
 pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {

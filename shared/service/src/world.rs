@@ -1,7 +1,7 @@
 //! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
 //! signature picks what it needs.
 
-use crate::{tokens::Verifier, webhooks::Resolver};
+use crate::{limits::Limiter, tokens::Verifier, webhooks::Resolver};
 use axum::extract::FromRef;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
 use std::{sync::Arc, time::Duration};
@@ -17,6 +17,7 @@ pub struct World {
     pub ids: Ids,
     pub verifier: Arc<Verifier>,
     pub resolver: Resolver,
+    pub limiter: Limiter,
     pub settings: Arc<Settings>,
 }
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Webhooks may go to this machine, without TLS: for tests and for work on a laptop only.
     pub webhooks_to_loopback: bool,
+    /// Whether users are held to the limits of their tiers.
+    pub limits: bool,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             bucket_prefix: String::new(),
             cors_origins: vec![],
             webhooks_to_loopback: false,
+            limits: true,
         }
     }
 }

@@ -10,11 +10,11 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use domain::{JobId, Timestamp, Uid};
+use domain::{Account, JobId, Scope, Tier, Timestamp, Uid};
 use platform::{BlobPath, Blobs, Docs, PutOptions};
 use serde_json::{Value, json};
 use service::{
-    caller::{API_KEY, ApiKey},
+    api_key::{API_KEY, ApiKey},
     places,
     runs::screen,
 };
@@ -40,7 +40,17 @@ pub async fn register(universe: &Universe) {
     let docs = Docs::new(Arc::new(universe.port(universe.begin_safe("identity", None))));
     for name in crate::scenario::USERS {
         let Ok(uid) = Uid::try_from(name.to_owned()) else { continue };
-        let key = ApiKey { uid, name: "key".into(), created_at: Timestamp::from(beginning()), revoked: false };
+        let account = Account { tier: Some(Tier::Enterprise), ..Account::default() };
+        let _ = docs.create(&places::account(&uid), &account).await;
+        let key = ApiKey {
+            id: format!("key_{name}"),
+            uid,
+            name: "key".into(),
+            scopes: Scope::ALL.to_vec(),
+            created_at: Timestamp::from(beginning()),
+            expires_at: None,
+            last_used_at: Some(Timestamp::from(beginning())),
+        };
         let _ = docs.create(&ApiKey::path(name), &key).await;
     }
 }

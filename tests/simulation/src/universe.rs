@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use service::{Settings, World, tokens::Verifier, webhooks::Resolver};
+use service::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -189,6 +189,7 @@ impl Universe {
             ids: Ids::seeded(seed),
             verifier: self.verifier.clone(),
             resolver: self.resolver.clone(),
+            limiter: Limiter::default(),
             settings: settings.clone(),
         }
     }

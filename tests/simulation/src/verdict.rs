@@ -91,10 +91,10 @@ async fn judge_run(universe: &Universe, run: &Run) {
 fn judge_results(universe: &Universe, run: &Run) {
     let id = &run.job_id;
     if let Some(token) = run.results {
-        let files = ["ranked.ndjson", "ranked.idx", "results.csv", "summary.json", "batch_results.json"];
+        let files = ["ranked.ndjson", "orders.idx", "layout.json", "results.csv", "batch_results.json"];
         for file in files {
-            let Ok(path) = places::final_result(&run.uid, id, token, file) else { continue };
-            let there = universe.lock().store.objects.contains_key(&path.to_string());
+            let path = format!("{}/{}{file}", places::ARTIFACTS, places::final_results(&run.uid, id, token));
+            let there = universe.lock().store.objects.contains_key(&path);
             expect(universe, there, || format!("{path} is not there"));
         }
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 use domain::Secret;
-use platform::Clock;
+use platform::{Clock, Ids};
 use receiver::Seen;
 use std::{
     io::Write as _,
@@ -32,6 +32,7 @@ async fn replayed() -> (Seen, String) {
     let (mut bench, receiver) = (bench().await, Receiver::start().await);
     let hour_ago = Clock::system().now() - chrono::TimeDelta::hours(1);
     bench.world.clock = Clock::manual(hour_ago);
+    bench.world.ids = Ids::seeded(2);
     let webhook = bench.webhook("u1", &receiver.url()).await;
     due(&bench, &webhook, "msg_1").await;
     send(&bench, "msg_1").await;

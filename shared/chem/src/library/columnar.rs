@@ -24,6 +24,9 @@ const BATCH: usize = 1024;
 /// Most rows of a file: what a text file of the default limit could hold. A dictionary makes rows almost free to claim.
 const MAX_ROWS: i64 = 40_000_000;
 
+/// A value, or null.
+type Cell = Option<Vec<u8>>;
+
 /// The rows of a Parquet file.
 pub(super) struct Rows {
     file: SerializedFileReader<Chunks>,
@@ -32,7 +35,8 @@ pub(super) struct Rows {
     group: usize,
     /// The wanted columns of the row group before `group`, the SMILES first.
     columns: Vec<Column>,
-    ready: VecDeque<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    /// Names and SMILES.
+    ready: VecDeque<(Cell, Cell)>,
     row: u64,
     left: u64,
     max_bytes: u64,
@@ -99,8 +103,7 @@ impl Rows {
     /// Decodes a batch of the open row group; false at its end.
     fn decode(&mut self) -> Result<bool, LibraryError> {
         let columns = &mut self.columns;
-        let decoded: Vec<Vec<Option<Vec<u8>>>> =
-            guarded(|| columns.iter_mut().map(|column| column.read(BATCH)).collect())?;
+        let decoded: Vec<Vec<Cell>> = guarded(|| columns.iter_mut().map(|column| column.read(BATCH)).collect())?;
         let mut decoded = decoded.into_iter();
         let Some(smiles) = decoded.next().filter(|smiles| !smiles.is_empty()) else { return Ok(false) };
         let mut names = vec![None; smiles.len()];
@@ -116,7 +119,7 @@ impl Rows {
 
 impl Column {
     /// At most so many values; numbers as text, nulls as `None`.
-    fn read(&mut self, most: usize) -> Result<Vec<Option<Vec<u8>>>, ParquetError> {
+    fn read(&mut self, most: usize) -> Result<Vec<Cell>, ParquetError> {
         let optional = self.optional;
         match &mut self.reader {
             ColumnReader::ByteArrayColumnReader(reader) => values(reader, optional, most, |text| text.data().to_vec()),
@@ -132,7 +135,7 @@ fn values<T: DataType>(
     optional: bool,
     most: usize,
     show: impl Fn(&T::T) -> Vec<u8>,
-) -> Result<Vec<Option<Vec<u8>>>, ParquetError> {
+) -> Result<Vec<Cell>, ParquetError> {
     let (mut found, mut levels) = (Vec::with_capacity(most), Vec::with_capacity(most));
     let (records, ..) = reader.read_records(most, Some(&mut levels), None, &mut found)?;
     if !optional {

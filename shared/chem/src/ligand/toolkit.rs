@@ -8,6 +8,7 @@ use cosmolkit::{
     SanitizeError, SdfError, SdfReadError, SmilesError, SmilesParseError, SmilesWriteParams, ValenceError,
 };
 
+use super::graph::{Vertex, key};
 use super::{LigandError, elements};
 
 /// Runs chemistry-library code and turns a panic into [`LigandError::Unprocessable`]. None was
@@ -39,6 +40,24 @@ pub(super) fn canonical(molecule: &Molecule, isomeric: bool) -> Result<String, L
     let params = SmilesWriteParams { isomeric_smiles: isomeric, ..SmilesWriteParams::default() };
     let text = molecule.to_smiles_with_params(&params).map_err(|_| LigandError::Unprocessable)?;
     String::from_utf8(text.as_bytes().to_vec()).map_err(|_| LigandError::Unprocessable)
+}
+
+/// The key of a molecule's graph, as [`super::graph::plain`] finds it for a text.
+pub(super) fn graph_key(molecule: &Molecule) -> Result<u64, LigandError> {
+    let vertices: Result<Vec<Vertex>, LigandError> = molecule
+        .atoms()
+        .iter()
+        .map(|atom| {
+            let hydrogens = atom.total_hydrogens().map_err(|_| LigandError::Unprocessable)?;
+            Ok(Vertex {
+                element: atom.atomic_number(),
+                isotope: atom.isotope().unwrap_or_default(),
+                hydrogens: u8::try_from(hydrogens).unwrap_or(u8::MAX),
+            })
+        })
+        .collect();
+    let bonds: Vec<(usize, usize)> = molecule.bonds().iter().map(|b| (b.begin().index(), b.end().index())).collect();
+    Ok(key(&vertices?, &bonds))
 }
 
 /// V2000 connection table with zero coordinates and alternating double bonds.

@@ -4,22 +4,24 @@
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, Verdict};
+use chem::{
+    Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, RowError, Verdict,
+    curate::BATCH,
+};
 use domain::{Item, JobId, Rejected, Uid};
-use futures::StreamExt;
+use lines::Lines;
 use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
 use std::io;
-use tokio::sync::mpsc;
 
+mod lines;
 mod object;
 
 /// The most ligands a run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
-const CHUNK: usize = 256 * 1024;
 /// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
 const SMALL_ROWS: usize = 32;
 const SMALL_FILE: u64 = 4 * 1024;
@@ -68,6 +70,35 @@ impl Judged {
     /// Mean heavy atoms of a ligand, rounded up; 0 for designs.
     pub fn mean_heavy_atoms(&self) -> u32 {
         self.heavy_atoms.div_ceil(u64::from(self.accepted.max(1))) as u32
+    }
+
+    fn take(
+        &mut self,
+        verdict: Verdict,
+        accept: &mut dyn FnMut(Item) -> io::Result<()>,
+        reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
+    ) -> Result<(), IngestError> {
+        match verdict {
+            Verdict::Accepted { row, name, ligand } => {
+                self.accepted += 1;
+                if self.accepted > MOST_LIGANDS {
+                    return Err(IngestError::TooMany);
+                }
+                self.heavy_atoms += u64::from(ligand.heavy_atoms());
+                accept(item(self.accepted, row, name, &ligand)).map_err(gone)
+            }
+            Verdict::Rejected { row, name, smiles, reason } => {
+                let row = rejected(row, name, smiles, &reason);
+                self.rejected += 1;
+                if row.duplicate_of.is_none() {
+                    self.invalid += 1;
+                    if self.listed.len() < LISTED {
+                        self.listed.push(row.clone());
+                    }
+                }
+                reject(row).map_err(gone)
+            }
+        }
     }
 
     /// The refusal that lists every bad row, the first hundred by name. `pointer` is where the rows are in the request.
@@ -190,35 +221,23 @@ fn judge(
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
     let (mut curator, mut judged) = (Curator::default(), Judged::default());
-    for row in rows {
-        let verdict = match row {
-            Ok(row) => curator.judge(row),
-            Err(ReadError::Row(error)) => error.into(),
-            Err(ReadError::Library(error)) => return Err(unreadable(error)),
-        };
-        match verdict {
-            Verdict::Accepted { row, name, ligand } => {
-                judged.accepted += 1;
-                if judged.accepted > MOST_LIGANDS {
-                    return Err(IngestError::TooMany);
-                }
-                judged.heavy_atoms += u64::from(ligand.heavy_atoms());
-                accept(item(judged.accepted, row, name, &ligand)).map_err(gone)?;
-            }
-            Verdict::Rejected { row, name, smiles, reason } => {
-                let row = rejected(row, name, smiles, &reason);
-                judged.rejected += 1;
-                if row.duplicate_of.is_none() {
-                    judged.invalid += 1;
-                    if judged.listed.len() < LISTED {
-                        judged.listed.push(row.clone());
-                    }
-                }
-                reject(row).map_err(gone)?;
-            }
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let batch: Result<Vec<_>, IngestError> = rows.by_ref().take(BATCH).map(readable).collect();
+        for verdict in curator.judge_all(batch?) {
+            judged.take(verdict, accept, reject)?;
         }
     }
     Ok(judged)
+}
+
+/// A row, broken or not; an error where nothing follows.
+fn readable(row: Result<Record, ReadError>) -> Result<Result<Record, RowError>, IngestError> {
+    match row {
+        Ok(record) => Ok(Ok(record)),
+        Err(ReadError::Row(error)) => Ok(Err(error)),
+        Err(ReadError::Library(error)) => Err(unreadable(error)),
+    }
 }
 
 fn item(index: u32, row: u64, name: String, ligand: &Ligand) -> Item {
@@ -285,42 +304,5 @@ fn line(lines: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
     Ok(())
 }
 
-/// JSON lines on their way into an object. Dropped before [`Lines::flush`], the object is never made: its stream ends
-/// in an error.
-struct Lines {
-    buffer: Vec<u8>,
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    complete: bool,
-}
-
-impl Lines {
-    fn channel() -> (Self, platform::blobs::Chunks) {
-        let (sender, receiver) = mpsc::channel(4);
-        let chunks =
-            futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
-        (Lines { buffer: Vec::with_capacity(CHUNK), sender, complete: false }, chunks.boxed())
-    }
-
-    fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
-        line(&mut self.buffer, value)?;
-        if self.buffer.len() >= CHUNK { self.send() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.complete = true;
-        self.send()
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
-        self.sender.blocking_send(Ok(chunk)).map_err(|_| io::Error::other("the object was not taken"))
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        if !self.complete {
-            let _ = self.sender.blocking_send(Err(io::Error::other("the library ended early")));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

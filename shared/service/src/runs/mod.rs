@@ -6,6 +6,7 @@ mod delete;
 pub mod exports;
 pub mod library;
 mod list;
+pub mod pipe;
 pub mod repair;
 mod repeat;
 pub mod results;
@@ -14,6 +15,7 @@ pub mod rows;
 pub mod screen;
 pub mod shards;
 pub mod submit;
+mod upload;
 pub mod views;
 
 pub use delete::{DeleteQuery, cancel_or_purge, remove_objects, remove_shards};

@@ -26,10 +26,10 @@ const DEAD_LETTER_NUDGES: u32 = MAX_NUDGES / 2 + 1;
 /// So often the list of repairs is written again where others write it too.
 const TRIES: u32 = 5;
 
-/// Looks into every lease, and into every run that has been silent for a while.
-pub async fn sweep(world: &World) -> Result<()> {
+/// Looks into every lease, and into every run that has been silent for a while; what was done.
+pub async fn sweep(world: &World) -> Result<Vec<Repair>> {
     if !holds(Safeguard::Reconciler) {
-        return Ok(());
+        return Ok(vec![]);
     }
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
@@ -46,7 +46,8 @@ pub async fn sweep(world: &World) -> Result<()> {
             }
         }
     }
-    note(world, done).await
+    note(world, done.clone()).await?;
+    Ok(done)
 }
 
 /// Looks into one run, silent or not, and says what was done.

@@ -9,7 +9,8 @@ use domain::{
     Status, Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
-use platform::{BlobPath, Blobs, Docs, Error, Message, PutOptions, Query, Result};
+use futures::{Stream, TryStreamExt, stream};
+use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,8 @@ const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 const PROGRESS_EVERY: f64 = 1.0;
 /// More checkpoints than any attempt writes.
 const REPORTS_LISTED: u32 = 10_000;
+/// Documents of shards that one query reads.
+const PAGE: u32 = 500;
 
 /// The input object of a shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +40,23 @@ pub async fn wake_dispatcher(world: &World) -> Result<()> {
 /// The items of a shard, as the planner wrote them.
 pub async fn input(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<ShardInput> {
     blobs.get_json(&places::shard_input(uid, job, shard)?, INPUT_LIMIT).await
+}
+
+/// The documents of a run's shards, in the order of shards.
+pub fn all(docs: &Docs, uid: &Uid, job: &JobId) -> impl Stream<Item = Result<Shard>> + Send + use<> {
+    let (docs, collection) = (docs.clone(), places::shards(uid, job));
+    let page = move |after: Option<Option<Cursor>>| {
+        let (docs, collection) = (docs.clone(), collection.clone());
+        async move {
+            let Some(after) = after else { return Ok(None) };
+            let page = docs.query::<Shard>(&Query::collection(collection).after(after).limit(PAGE)).await?;
+            let last = page.last().filter(|_| page.len() == PAGE as usize);
+            let next = last.map(|last| Some(Cursor { value: None, path: last.path.clone() }));
+            let found = page.into_iter().map(|shard| Ok::<_, Error>(shard.value)).collect::<Vec<_>>();
+            Ok::<_, Error>(Some((stream::iter(found), next)))
+        }
+    };
+    stream::try_unfold(Some(None), page).try_flatten()
 }
 
 /// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
@@ -142,6 +162,12 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     }
 }
 
+/// What the shards have said so far, in a name: another one whenever one of them says more.
+pub async fn state(docs: &Docs, uid: &Uid, job: &JobId) -> Result<String> {
+    let sums = totals(docs, uid, job).await?;
+    Ok(format!("{}-{}-{:.0}", sums.completed, sums.failed, sums.gpu_seconds * 1000.0))
+}
+
 struct Totals {
     completed: u32,
     failed: u32,
@@ -155,6 +181,7 @@ impl Totals {
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;
         run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
+        run.charge();
     }
 }
 

@@ -268,6 +268,8 @@ pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, por
         told: 0,
         aggregation: None,
         results: None,
+        month: now.month(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         retry_of: None,
         retried_by: None,
@@ -285,6 +287,7 @@ pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, por
     let plan = Planning { items: run.items, profile, strategy: run.strategy, slots }.plan();
     run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
     run.plan = Some(plan);
+    run.charge();
     run
 }
 

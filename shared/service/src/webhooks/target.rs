@@ -57,7 +57,8 @@ impl Target {
         if rest.starts_with('/') {
             return Err(Refusal::Unreadable);
         }
-        if !scheme.eq_ignore_ascii_case("https") && !(loopback && scheme.eq_ignore_ascii_case("http")) {
+        let schemes: &[&str] = if loopback { &["https", "http"] } else { &["https"] };
+        if !schemes.iter().any(|allowed| scheme.eq_ignore_ascii_case(allowed)) {
             return Err(Refusal::Scheme);
         }
         let url = Url::parse(text).map_err(|_| Refusal::Unreadable)?;

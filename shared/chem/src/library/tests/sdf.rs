@@ -44,7 +44,7 @@ fn molecules(text: impl AsRef<[u8]>) -> Vec<(u64, String, String)> {
     };
     let of = |record: Record| {
         let ligand = canonical(record.structure);
-        let outcome = ligand.map_or_else(|error| error.code().to_owned(), |ligand| ligand.canonical().to_owned());
+        let outcome = ligand.map_or_else(|error| error.code().to_owned(), |ligand| ligand.canonical().into_owned());
         (record.row, record.name.unwrap_or_default(), outcome)
     };
     open(text).unwrap().map(|item| of(item.unwrap())).collect()
@@ -56,7 +56,7 @@ fn expected() -> Vec<String> {
     let mut found = vec![];
     while lines.any(|line| line.contains("<expected>")) {
         let smiles = lines.next().unwrap();
-        found.push(Ligand::parse(smiles).unwrap().canonical().to_owned());
+        found.push(Ligand::parse(smiles).unwrap().canonical().into_owned());
     }
     found
 }

@@ -44,6 +44,13 @@ pub(super) fn remember(
     Ok((path, Remembered { uid, job_id, digest: repeatable.digest, expire_at }))
 }
 
+/// Where it is noted that an upload was taken in as this run, and the note.
+pub(super) fn taken_in(run: &Run, clock: &Clock) -> (DocPath, Remembered) {
+    let path = places::idempotency(&Ids::derived(&["upload", run.uid.as_str(), run.job_id.as_str()]));
+    let expire_at = Timestamp::from(clock.now()).plus_seconds(REMEMBERED_SECONDS);
+    (path, Remembered { uid: run.uid.clone(), job_id: run.job_id.clone(), digest: String::new(), expire_at })
+}
+
 /// The run that the first request with this key made. Its id comes from the key and the body, so that it is found even
 /// where the key was forgotten meanwhile.
 pub(super) async fn repeated(docs: &Docs, path: &DocPath, wanted: &Remembered) -> Result<Option<Run>, Problem> {

@@ -3,7 +3,8 @@
 
 use super::{
     library::{self, IngestError, Judged, Ligands},
-    repeat::{remember, repeated},
+    remove_objects,
+    repeat::{remember, repeated, taken_in},
 };
 use crate::{FieldProblem, Problem, Settings, World, places, telemetry::traceparent};
 use domain::{
@@ -150,6 +151,7 @@ pub async fn submit(
             Ok(run)
         }
         (Err(platform::Error::AlreadyExists(_)), Some((path, wanted))) => {
+            tidy_up(ports, &run).await?;
             let first = repeated(ports.docs, path, wanted).await?;
             first.ok_or_else(|| Problem::conflict("the first request with this key is still under way").retry_after(1))
         }
@@ -186,7 +188,7 @@ pub async fn submit_upload(
     if let Some(error) = error {
         run.fail(error, ports.clock.now().into());
     }
-    create_once(ports.docs, run).await
+    create_once(ports, run).await
 }
 
 /// Notes an upload that cannot become a run: the user finds a failed run that says why.
@@ -198,19 +200,34 @@ pub async fn refuse_upload(
 ) -> Result<Option<Run>, Problem> {
     let mut run = build(&submission, job_id, &Judged::default(), ports);
     run.fail(error, ports.clock.now().into());
-    create_once(ports.docs, run).await
+    create_once(ports, run).await
 }
 
-async fn create_once(docs: &Docs, run: Run) -> Result<Option<Run>, Problem> {
-    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
+/// Creates the run of an upload, and the note that the upload was taken in, in one commit: what is purged does not come
+/// back with an event that arrives late.
+async fn create_once(ports: &Ports<'_>, run: Run) -> Result<Option<Run>, Problem> {
+    let (note, taken_in) = taken_in(&run, ports.clock);
+    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?, Write::create(note, &taken_in)?];
     if let Some(notice) = run.stillborn() {
         writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
     }
-    match docs.commit(writes).await {
+    match ports.docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
-        Err(platform::Error::AlreadyExists(_)) => Ok(None),
+        Err(platform::Error::AlreadyExists(_)) => {
+            tidy_up(ports, &run).await?;
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Removes the objects just written for a run that somebody else had made before and that was purged since: nobody else
+/// knows of them.
+async fn tidy_up(ports: &Ports<'_>, run: &Run) -> Result<(), Problem> {
+    if ports.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
+        remove_objects(ports.blobs, &run.uid, &run.job_id).await?;
+    }
+    Ok(())
 }
 
 async fn write_inputs(

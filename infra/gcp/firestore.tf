@@ -12,6 +12,8 @@ locals {
     queue = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # reconcile, system-status: all users' unfinished runs, the oldest first
     unfinished = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    # submissions: the GPU seconds charged to a user's runs of a month
+    gpu-seconds-of-month = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["charged_gpu_seconds", "ASCENDING"]] }
     # system-status: the runs completed last
     completed = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "DESCENDING"]] }
     # list-deliveries: what was sent to an endpoint, the newest first

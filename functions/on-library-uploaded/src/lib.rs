@@ -13,7 +13,7 @@ use service::{
     events::Finalized,
     places,
     runs::{
-        library::{Ligands, check},
+        library::{IngestError, Ligands, MOST_LIGANDS, check},
         screen::{self, Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
@@ -143,10 +143,10 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<
 
 /// Bad rows, where the user wants none.
 async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
-    let judged = match check(&world.blobs, ligands).await {
+    let judged = match check(&world.blobs, ligands, MOST_LIGANDS).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
-        Err(service::runs::library::IngestError::Library(_)) => return Ok(None),
+        Err(IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooLarge) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok((judged.invalid > 0).then(|| {
@@ -166,6 +166,7 @@ fn submission(uid: &Uid, library: &ObjectMeta, settings: Screen) -> Result<(Subm
     }
     let submission = Submission {
         uid: uid.clone(),
+        claimed_tier: None,
         batch: true,
         name: submit::name(settings.batch_name, "/batch_name")
             .map_err(wrong)?

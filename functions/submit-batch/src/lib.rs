@@ -80,6 +80,7 @@ async fn predict_batch(
     let ligands = ligands(value.ligands, value.library, accepted.designs, &caller.uid, &world.settings)?;
     let submission = Submission {
         uid: caller.uid,
+        claimed_tier: caller.claimed_tier,
         batch: true,
         name: submit::name(value.batch_name, "/batch_name")?,
         model,

@@ -62,6 +62,7 @@ async fn predict(
     let ligands = ligands(&value, accepted.designs)?;
     let submission = Submission {
         uid: caller.uid,
+        claimed_tier: caller.claimed_tier,
         batch: false,
         name: submit::name(value.job_name, "/job_name")?,
         model,

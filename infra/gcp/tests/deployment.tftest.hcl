@@ -237,6 +237,7 @@ run "queries_find_their_indexes" {
     condition = length(setsubtract([
       "jobs COLLECTION status created_at-", "jobs COLLECTION model created_at-", "jobs COLLECTION job_type created_at-",
       "jobs COLLECTION_GROUP dispatchable created_at", "jobs COLLECTION_GROUP status created_at",
+      "jobs COLLECTION month charged_gpu_seconds",
       "deliveries COLLECTION webhook_id created_at-", "deliveries COLLECTION_GROUP state next_attempt_at",
       "shards COLLECTION completed failed gpu_seconds", "shards COLLECTION state completed failed items",
       ], [

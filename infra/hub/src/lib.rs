@@ -13,8 +13,10 @@ use utoipa::{
 
 pub const ALL: &[Function] = &[
     aggregate_run::FUNCTION,
+    create_api_key::FUNCTION,
     create_upload::FUNCTION,
     create_webhook::FUNCTION,
+    delete_api_key::FUNCTION,
     delete_batch::FUNCTION,
     delete_job::FUNCTION,
     delete_webhook::FUNCTION,
@@ -26,6 +28,7 @@ pub const ALL: &[Function] = &[
     get_job_file::FUNCTION,
     get_openapi::FUNCTION,
     get_results::FUNCTION,
+    list_api_keys::FUNCTION,
     list_batches::FUNCTION,
     list_deliveries::FUNCTION,
     list_jobs::FUNCTION,

@@ -6,6 +6,7 @@ use domain::{Scope, Timestamp, Uid};
 use platform::{DocPath, Docs, Message, Query, Versioned};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// The header of API keys.
 pub const API_KEY: &str = "x-api-key";
@@ -77,4 +78,32 @@ pub(crate) async fn check(world: &World, key: &str) -> Result<ApiKey, Problem> {
         }
     }
     Ok(record)
+}
+
+/// A key as its owner sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct KeyView {
+    /// By which it is revoked; it opens nothing.
+    #[schema(example = "key_0a1b2c3d4e5f6g7h8j9kmnpq")]
+    pub key_id: String,
+    pub name: String,
+    pub scopes: Vec<Scope>,
+    pub created_at: Timestamp,
+    /// Null where it is good until it is revoked.
+    pub expires_at: Option<Timestamp>,
+    /// To the hour; null where it was never used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl From<&ApiKey> for KeyView {
+    fn from(key: &ApiKey) -> Self {
+        KeyView {
+            key_id: key.id.clone(),
+            name: key.name.clone(),
+            scopes: key.scopes.clone(),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+        }
+    }
 }

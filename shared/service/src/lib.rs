@@ -14,6 +14,7 @@ mod limits;
 pub mod paging;
 pub mod places;
 mod problem;
+pub mod repeat;
 pub mod runs;
 #[cfg(test)]
 mod signing;

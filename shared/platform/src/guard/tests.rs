@@ -21,14 +21,14 @@ fn start() -> Clock {
     Clock::manual(DateTime::UNIX_EPOCH)
 }
 
-/// The outcome of `call` while the clock goes on, a hundredth of a second at a time.
+/// The outcome of `call`; whenever it sleeps, the clock goes on to its waking.
 async fn in_time<T>(clock: &Clock, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     loop {
         if let Poll::Ready(outcome) = futures::poll!(&mut call) {
             return outcome;
         }
-        clock.advance(TimeDelta::milliseconds(10));
+        clock.advance_to_next();
         tokio::task::yield_now().await;
     }
 }

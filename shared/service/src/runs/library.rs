@@ -18,8 +18,10 @@ use std::io;
 mod lines;
 mod object;
 
-/// The most ligands a run may have: what the largest tier allows.
+/// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
+/// The largest file that is read, in bytes: a thousand for each of a million ligands.
+const MOST_BYTES: u64 = 1 << 30;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 /// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
@@ -59,9 +61,12 @@ pub enum IngestError {
     /// The file is not a library.
     #[error("the library cannot be read: {0}")]
     Library(LibraryError),
-    /// More than [`MOST_LIGANDS`] rows can be run.
-    #[error("the library holds more than {MOST_LIGANDS} ligands")]
-    TooMany,
+    /// More than so many rows can be run.
+    #[error("the library holds more than {0} ligands")]
+    TooMany(u32),
+    /// The file as it lies there.
+    #[error("the library is larger than {} MiB", MOST_BYTES >> 20)]
+    TooLarge,
     #[error(transparent)]
     Platform(#[from] platform::Error),
 }
@@ -81,9 +86,6 @@ impl Judged {
         match verdict {
             Verdict::Accepted { row, name, ligand } => {
                 self.accepted += 1;
-                if self.accepted > MOST_LIGANDS {
-                    return Err(IngestError::TooMany);
-                }
                 self.heavy_atoms += u64::from(ligand.heavy_atoms());
                 accept(item(self.accepted, row, name, &ligand)).map_err(gone)
             }
@@ -116,7 +118,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Library(error) => Problem::field("/library", error.to_string()),
-            error @ IngestError::TooMany => Problem::field("/library", error.to_string()),
+            error @ (IngestError::TooMany(_) | IngestError::TooLarge) => Problem::field("/library", error.to_string()),
             IngestError::Platform(platform::Error::NotFound(_)) => {
                 Problem::field("/library", "there is no such object")
             }
@@ -137,26 +139,34 @@ impl Ligands {
     }
 }
 
-/// Judges every row and writes nothing.
-pub async fn check(blobs: &Blobs, ligands: &Ligands) -> Result<Judged, IngestError> {
+/// Judges every row, up to `most` that can be run, and writes nothing.
+pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged, IngestError> {
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged { accepted: *count, ..Judged::default() });
     }
     match open(blobs, ligands).await? {
-        Opened::Small(rows) => judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(())),
-        Opened::Large(rows) => blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await,
+        Opened::Small(rows) => judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(())),
+        Opened::Large(rows) => blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await,
     }
 }
 
-/// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
-pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) -> Result<Judged, IngestError> {
+/// Judges every row, up to `most` that can be run; writes the items and the rejected rows of the run. The same ligands
+/// always make the same objects.
+pub async fn ingest(
+    blobs: &Blobs,
+    uid: &Uid,
+    job: &JobId,
+    ligands: &Ligands,
+    most: u32,
+) -> Result<Judged, IngestError> {
     let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
     let options = || PutOptions::of_type("application/x-ndjson");
     let rows = match open(blobs, ligands).await? {
         Opened::Large(rows) => rows,
         Opened::Small(rows) => {
             let (mut items, mut rejects) = (vec![], vec![]);
-            let judged = judge(rows()?, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+            let judged =
+                judge(rows()?, most, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
             blobs.put_bytes(&library_at, items, options()).await?;
             blobs.put_bytes(&rejected_at, rejects, options()).await?;
             return Ok(judged);
@@ -165,7 +175,7 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
-        let judged = judge(rows()?, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
+        let judged = judge(rows()?, most, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
@@ -200,6 +210,9 @@ async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
         Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
         Ligands::Library(path) => {
             let meta = blobs.head(&path).await?.ok_or_else(|| platform::Error::NotFound(path.to_string()))?;
+            if meta.size > MOST_BYTES {
+                return Err(IngestError::TooLarge);
+            }
             if meta.size <= SMALL_FILE {
                 let content = blobs.get(&path, SMALL_FILE).await?;
                 Opened::Small(Box::new(move || library_rows(content)))
@@ -217,6 +230,7 @@ fn library_rows(source: impl chem::Source) -> Result<Rows, IngestError> {
 
 fn judge(
     rows: Rows,
+    most: u32,
     accept: &mut dyn FnMut(Item) -> io::Result<()>,
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
@@ -226,6 +240,9 @@ fn judge(
         let batch: Result<Vec<_>, IngestError> = rows.by_ref().take(BATCH).map(readable).collect();
         for verdict in curator.judge_all(batch?) {
             judged.take(verdict, accept, reject)?;
+            if judged.accepted > most {
+                return Err(IngestError::TooMany(most));
+            }
         }
     }
     Ok(judged)

@@ -2,17 +2,18 @@
 //! the wishes of the first one. Its id is made from the first batch's, so that asking twice makes one batch.
 
 use super::{
-    find, find_batch,
+    find_batch,
     library::Judged,
+    quota::Room,
     rows,
     submit::{self, Submission},
 };
 use crate::{Caller, Problem, World, places};
 use bytes::Bytes;
-use domain::{Item, JobId, Run, Source};
+use domain::{Item, JobId, Run, Source, Tier};
 use futures::StreamExt;
 use models::Accepted;
-use platform::{Blobs, Error, Ids, PutOptions, Versioned, Write};
+use platform::{Blobs, Ids, PutOptions, Versioned, Write};
 use std::{
     collections::BTreeSet,
     io,
@@ -39,10 +40,14 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
         if !first.value.status.is_final() {
             return Err(Problem::conflict("the batch has not ended; what fails in it can be run again when it has"));
         }
-        let run = prepare(world, &first.value).await?;
-        match commit(world, first, &run).await {
-            Err(Error::Conflict(_)) => continue,
-            Err(Error::AlreadyExists(_)) => return Ok(find(&world.docs, caller, &run.job_id).await?.value),
+        let now = world.clock.now().into();
+        let mut room =
+            Room::of(&world.docs, &caller.uid, true, caller.claimed_tier, world.settings.limits, now).await?;
+        room.for_any(true, now).map_err(|exceeded| *exceeded)?;
+        let run = prepare(world, &first.value, caller.claimed_tier).await?;
+        room.take(&run, now).map_err(|exceeded| *exceeded)?;
+        match commit(world, first, &run, room.write()?).await {
+            Err(error) if error.is_race() => continue,
             outcome => outcome?,
         }
         tracing::info!(job.id = %run.job_id, retry_of = %id, items = run.items, "failed ligands submitted again");
@@ -50,15 +55,15 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
     }
 }
 
-/// The new batch and the note on the first one: both or neither.
-async fn commit(world: &World, mut first: Versioned<Run>, run: &Run) -> platform::Result<()> {
+/// The new batch, the note on the first one and the room it takes: all or nothing.
+async fn commit(world: &World, mut first: Versioned<Run>, run: &Run, taken: Write) -> platform::Result<()> {
     first.value.retried_by = Some(run.job_id.clone());
     let noted = Write::replace(first.path, &first.value, first.version)?;
-    world.docs.commit(vec![Write::create(places::job(&run.uid, &run.job_id), run)?, noted]).await
+    world.docs.commit(vec![Write::create(places::job(&run.uid, &run.job_id), run)?, noted, taken]).await
 }
 
 /// Writes the objects of the new batch, under a name nobody else uses; the run they belong to.
-async fn prepare(world: &World, first: &Run) -> Result<Run, Problem> {
+async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Result<Run, Problem> {
     let done = rows::completed(&world.docs, &world.blobs, first).await?;
     let left = first.items.saturating_sub(done.len() as u32);
     if left == 0 {
@@ -77,6 +82,7 @@ async fn prepare(world: &World, first: &Run) -> Result<Run, Problem> {
     };
     let submission = Submission {
         uid: first.uid.clone(),
+        claimed_tier,
         batch: true,
         name: first.name.as_ref().map(|name| format!("{name}, again")),
         model: submit::model(&first.model)?,

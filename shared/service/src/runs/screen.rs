@@ -73,6 +73,7 @@ pub fn bare(uid: &Uid, library: &BlobPath) -> Submission {
     };
     Submission {
         uid: uid.clone(),
+        claimed_tier: None,
         batch: true,
         name: Some(name(library)),
         model: models::all()[0],

@@ -64,6 +64,7 @@ impl Bench {
         let model = submit::model("boltz2").unwrap();
         let submission = Submission {
             uid: user(name),
+            claimed_tier: None,
             batch,
             name: Some("kinase panel".into()),
             model,

@@ -287,7 +287,9 @@ async fn subscribe(pubsub: &Emulator, addresses: &BTreeMap<&'static str, String>
     pubsub.subscription(DEAD_LETTERS, "dead-letter", json!({})).await.unwrap();
     for function in hub::ALL {
         let Trigger::Message { topic } = function.trigger else { continue };
-        pubsub.topic(topic).await.unwrap();
+        if topic != "dead-letter" {
+            pubsub.topic(topic).await.unwrap();
+        }
         let settings = json!({
             "pushConfig": {"pushEndpoint": addresses[function.name]},
             "ackDeadlineSeconds": 60,

@@ -22,7 +22,7 @@ async fn taken(bench: &Bench, name: &str, content: &[u8]) -> (Result<Judged, Ing
     let path = BlobPath::new(places::UPLOADS, name).unwrap();
     let blobs = &bench.world.blobs;
     blobs.put_bytes(&path, content.to_vec(), PutOptions::default()).await.unwrap();
-    let judged = ingest(blobs, &user("u1"), &job(), &Ligands::Library(path)).await;
+    let judged = ingest(blobs, &user("u1"), &job(), &Ligands::Library(path), MOST_LIGANDS).await;
     let items = match blobs.get(&places::library(&user("u1"), &job()).unwrap(), 1 << 30).await {
         Ok(lines) => lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of).collect(),
         Err(_) => vec![],
@@ -68,7 +68,7 @@ async fn rows_keep_their_order_and_numbers_across_batches() {
 async fn a_library_that_is_not_there_or_no_library_says_so() {
     let bench = Bench::new().await;
     let absent = Ligands::Library(BlobPath::new(places::UPLOADS, "u1/screen/absent.csv").unwrap());
-    let error = check(&bench.world.blobs, &absent).await.unwrap_err();
+    let error = check(&bench.world.blobs, &absent, MOST_LIGANDS).await.unwrap_err();
     assert!(matches!(error, IngestError::Platform(platform::Error::NotFound(_))), "{error:?}");
     let (judged, items) = taken(&bench, "u1/screen/library.csv", b"id,weight\n1,46\n").await;
     assert!(matches!(judged, Err(IngestError::Library(LibraryError::NoSmilesColumn { .. }))));

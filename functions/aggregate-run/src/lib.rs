@@ -44,7 +44,7 @@ async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
     let finish = |run: &mut Run| run.finish(token, summary.clone(), simulated, world.clock.now().into());
     let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
         tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");
-        return Ok(runs::remove_objects(world, &run.uid, &run.job_id).await?);
+        return Ok(runs::remove_objects(&world.blobs, &run.uid, &run.job_id).await?);
     };
     if ended.value.results == Some(token) {
         let (completed, failed) = (summary.completed_jobs, summary.failed_jobs);

@@ -155,6 +155,22 @@ async fn a_purged_screen_is_not_brought_back_by_any_event_of_its_folder() {
 }
 
 #[tokio::test]
+async fn a_handler_that_a_purge_has_overtaken_brings_nothing_back() {
+    let bench = Bench::new().await;
+    upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    let library = upload(&bench, "u1/abl1/library.csv", LIBRARY).await;
+    let purged = only(&bench, "u1").await;
+    purge(&bench, &purged).await;
+    let ports = bench.world.submitting();
+    let row = chem::LibraryRow { row: 1, name: None, smiles: "CCO".into() };
+    let slow = screen::bare(&purged.uid, &library);
+    let late = submit::submit_upload(&ports, slow, purged.job_id.clone(), Ligands::Rows(vec![row])).await.unwrap();
+    assert!(late.is_none() && bench.runs("u1").await.is_empty());
+    let left = bench.world.blobs.list(places::ARTIFACTS, "u1/", None, 10).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
 async fn purging_a_screen_leaves_a_newer_library_of_its_name() {
     let bench = Bench::new().await;
     upload(&bench, "u1/abl1/target.fasta", &fasta()).await;

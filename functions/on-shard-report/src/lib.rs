@@ -34,7 +34,7 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
     let (shard, news) = take_news(&world, &uid, &job, shard).await?.unzip();
     if shard.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
         tracing::info!(job.id = %job, "a report of a purged run");
-        runs::remove_objects(&world, &uid, &job).await?;
+        runs::remove_objects(&world.blobs, &uid, &job).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
     if news == Some(true) || holds(Safeguard::ReevaluateOnDuplicate) {

@@ -122,6 +122,23 @@ impl Repeat {
     }
 }
 
+/// To be committed with the run that an upload becomes: the same upload becomes no other one within the day, also if
+/// this one was purged.
+pub fn taken_in(uid: &Uid, job_id: &JobId, clock: &Clock) -> platform::Result<Write> {
+    let (kept, expire_at) = (Kept::Run(job_id.clone()), Timestamp::from(clock.now()).plus_seconds(REMEMBERED));
+    let note = Remembered { uid: uid.clone(), digest: String::new(), kept, expire_at };
+    Write::create(note_of_upload(uid, job_id), &note)
+}
+
+/// True where an upload became this run.
+pub async fn was_taken_in(docs: &Docs, uid: &Uid, job_id: &JobId) -> platform::Result<bool> {
+    Ok(docs.find::<Remembered>(&note_of_upload(uid, job_id)).await?.is_some())
+}
+
+fn note_of_upload(uid: &Uid, job_id: &JobId) -> DocPath {
+    crate::places::idempotency(&Ids::derived(&["upload", uid.as_str(), job_id.as_str()]))
+}
+
 /// Does what `decide` says, once: a request with a key that is remembered is answered as the first one was. `decide` is
 /// asked again where somebody else changed what it had read; it is given an id that repeats with the request (a random
 /// one where it has no key).

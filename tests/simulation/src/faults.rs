@@ -155,7 +155,7 @@ pub fn against(safeguard: Safeguard) -> &'static [(Fault, f64)] {
         Safeguard::UploadName => &[(Fault::Duplicate, 0.5), (Fault::Nack, 0.3)],
         Safeguard::Outbox => &[(Fault::Crash, 0.4)],
         Safeguard::AggregationFence => &[(Fault::Duplicate, 0.5), (Fault::Slow, 0.2)],
-        Safeguard::DeadLetter => &[(Fault::Refused, 0.4)],
+        Safeguard::DeadLetter => &[(Fault::Refused, 0.2)],
         Safeguard::PoolCapacity
         | Safeguard::ClosingAfterLaunches
         | Safeguard::FinalStatus

@@ -70,6 +70,7 @@ impl Scenario {
             gpu_reserve: if capacity > 1 { random.random_range(0..=1) } else { 0 },
             task_limit: Duration::from_secs(random.random_range(240..=720)),
             stuck_after: Duration::from_secs(random.random_range(60..=180)),
+            limits: false,
             ..Settings::default()
         };
         let planning = Settings { gpu_capacity: capacity + random.random_range(0..=MORE_PLANNED), ..settings.clone() };

@@ -4,7 +4,7 @@ use super::{find, quota, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Run, Shard, Source, Status, Uid};
 use futures::StreamExt;
-use platform::{BlobPath, Query, Write};
+use platform::{BlobPath, Blobs, Query, Write};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -54,7 +54,7 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
     }
     remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
-    remove_objects(world, &run.uid, &run.job_id).await?;
+    remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
     Ok(())
 }
@@ -76,7 +76,7 @@ async fn forget(world: &World, run: &Run) -> platform::Result<()> {
 
 /// Removes the shards of a run, their objects first.
 pub async fn remove_shards(world: &World, uid: &Uid, job: &JobId) -> platform::Result<()> {
-    remove_objects(world, uid, job).await?;
+    remove_objects(&world.blobs, uid, job).await?;
     loop {
         let page = Query::collection(places::shards(uid, job)).limit(PAGE);
         let page = world.docs.query::<Shard>(&page).await?;
@@ -89,15 +89,15 @@ pub async fn remove_shards(world: &World, uid: &Uid, job: &JobId) -> platform::R
 }
 
 /// Removes every object of a run.
-pub async fn remove_objects(world: &World, uid: &Uid, job: &JobId) -> platform::Result<()> {
+pub async fn remove_objects(blobs: &Blobs, uid: &Uid, job: &JobId) -> platform::Result<()> {
     let prefix = places::run_prefix(uid, job);
     for bucket in [places::ARTIFACTS, places::REPORTS] {
         loop {
-            let page = world.blobs.list(bucket, &prefix, None, PAGE).await?;
+            let page = blobs.list(bucket, &prefix, None, PAGE).await?;
             if page.is_empty() {
                 break;
             }
-            let deletes: Vec<_> = page.iter().map(|object| world.blobs.delete(&object.path)).collect();
+            let deletes: Vec<_> = page.iter().map(|object| blobs.delete(&object.path)).collect();
             let mut deletes = futures::stream::iter(deletes).buffer_unordered(SIDE_BY_SIDE);
             while let Some(deleted) = deletes.next().await {
                 deleted?;

@@ -4,10 +4,11 @@
 use super::{
     library::{self, IngestError, Judged, Ligands},
     quota::Room,
+    remove_objects,
 };
 use crate::{
     FieldProblem, Problem, Settings, World, places,
-    repeat::{Kept, Repeat},
+    repeat::{self, Kept, Repeat},
     telemetry::traceparent,
 };
 use domain::{
@@ -175,7 +176,11 @@ pub async fn submit(
             Err(error) if error.is_race() => {}
             Err(error) => return Err(error.into()),
         }
-        if let Some(run) = repeated(ports, &submission, repeat.as_mut()).await? {
+        let first = repeated(ports, &submission, repeat.as_mut()).await;
+        if !matches!(first, Ok(None)) {
+            tidy_up(ports, &run).await?;
+        }
+        if let Some(run) = first? {
             return Ok(run);
         }
         room = submission.room(ports).await?;
@@ -192,8 +197,7 @@ pub async fn submit_upload(
     job_id: JobId,
     ligands: Ligands,
 ) -> Result<Option<Run>, Problem> {
-    let path = places::job(&submission.uid, &job_id);
-    if ports.docs.find::<Run>(&path).await?.is_some() {
+    if is_known(ports, &submission.uid, &job_id).await? {
         return Ok(None);
     }
     let mut room = submission.room(ports).await?;
@@ -223,17 +227,42 @@ pub async fn submit_upload(
         if let Err(exceeded) = room.take(&run, ports.clock.now().into()) {
             return fail(ports, run, no_room(&exceeded)).await;
         }
-        match ports.docs.commit(vec![Write::create(path.clone(), &run)?, room.write()?]).await {
+        let mut writes = create(ports, &run)?;
+        writes.push(room.write()?);
+        match ports.docs.commit(writes).await {
             Ok(()) => return Ok(Some(run)),
             Err(error) if error.is_race() => {}
             Err(error) => return Err(error.into()),
         }
-        if ports.docs.find::<Run>(&path).await?.is_some() {
+        if is_known(ports, &run.uid, &run.job_id).await? {
+            tidy_up(ports, &run).await?;
             return Ok(None);
         }
         room = submission.room(ports).await?;
     }
     Err(busy())
+}
+
+/// The run of an upload, and the note that the upload became it: what is purged does not come back with an event that
+/// arrives late, or with a handler that was slow.
+fn create(ports: &Ports<'_>, run: &Run) -> platform::Result<Vec<Write>> {
+    let run_itself = Write::create(places::job(&run.uid, &run.job_id), run)?;
+    Ok(vec![run_itself, repeat::taken_in(&run.uid, &run.job_id, ports.clock)?])
+}
+
+/// True where the upload became this run, also if that was purged since.
+async fn is_known(ports: &Ports<'_>, uid: &Uid, job_id: &JobId) -> platform::Result<bool> {
+    let run = ports.docs.find::<Run>(&places::job(uid, job_id)).await?;
+    Ok(run.is_some() || repeat::was_taken_in(ports.docs, uid, job_id).await?)
+}
+
+/// Removes the objects just written for a run that is not there: it was purged meanwhile, or the request became another
+/// run, and nobody else knows of them.
+async fn tidy_up(ports: &Ports<'_>, run: &Run) -> platform::Result<()> {
+    if ports.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
+        remove_objects(ports.blobs, &run.uid, &run.job_id).await?;
+    }
+    Ok(())
 }
 
 /// Why an upload that could be read is not run.
@@ -284,13 +313,16 @@ pub async fn refuse_upload(
 /// Creates a run that has failed. It takes nobody's room.
 async fn fail(ports: &Ports<'_>, mut run: Run, error: RunError) -> Result<Option<Run>, Problem> {
     run.fail(error, ports.clock.now().into());
-    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
+    let mut writes = create(ports, &run)?;
     if let Some(notice) = run.stillborn() {
         writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
     }
     match ports.docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
-        Err(platform::Error::AlreadyExists(_)) => Ok(None),
+        Err(platform::Error::AlreadyExists(_)) => {
+            tidy_up(ports, &run).await?;
+            Ok(None)
+        }
         Err(error) => Err(error.into()),
     }
 }

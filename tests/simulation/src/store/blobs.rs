@@ -111,7 +111,7 @@ pub fn insert(state: &mut State, pid: Pid, path: &BlobPath, content: Bytes, opti
         crc32c: crc32c::crc32c(&content),
         created_at: state.now,
     };
-    crate::watch::object_written(state, pid, path, &content);
+    crate::watch::object_written(state, pid, path);
     state.store.objects.insert(path.to_string(), (meta.clone(), content));
     state.happened.push(Event::Object(meta.clone()));
     meta

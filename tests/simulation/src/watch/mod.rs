@@ -1,16 +1,20 @@
 //! What must hold at every write: who may write where, that nothing goes backwards, that GPUs are never promised twice.
 
+mod reports;
+mod shards;
+
+pub use reports::{object_removed, object_written, report_heard, report_lost, report_sent};
+pub use shards::reported;
+
 use crate::{
     scenario::{Order, Scenario, Way},
     universe::{Pid, State, beginning},
 };
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use domain::{JobId, Report};
-use platform::{BlobPath, DocPath, docs::Body};
+use domain::JobId;
+use platform::{DocPath, docs::Body};
 use predict_worker::Task;
 use serde_json::Value;
-use service::places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Violations that are kept; more say nothing new.
@@ -131,36 +135,6 @@ pub fn task_ended(state: &mut State, pid: Pid) {
     }
 }
 
-/// A report is on its way.
-pub fn report_sent(state: &mut State, run: &str) {
-    *state.watch.reporting.entry(run.to_owned()).or_default() += 1;
-}
-
-/// A report will never arrive.
-pub fn report_lost(state: &mut State, run: &str) {
-    state.watch.unheard.insert(run.to_owned());
-}
-
-/// The delivery of a report is over. Where all have arrived and every shard is done, the run has moved on.
-pub fn report_heard(state: &mut State, run: &str) {
-    let under_way = state.watch.reporting.get_mut(run).map_or(0, |count| {
-        *count -= 1;
-        *count
-    });
-    if under_way > 0 || state.watch.unheard.contains(run) {
-        return;
-    }
-    let Some(doc) = state.store.docs.get(run) else { return };
-    let open = matches!(text(&doc.body, "status"), "queued" | "running");
-    let shards = doc.body.get("plan").and_then(|plan| plan.get("shards")?.as_u64()).unwrap_or_default();
-    let prefix = format!("{run}/shards/");
-    let inside = state.store.docs.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
-    let done = inside.filter(|(_, shard)| shard.body.get("done") == Some(&Value::Bool(true))).count() as u64;
-    if open && done == shards {
-        violated(state, format!("every report of {run} was heard, and it has not moved on"));
-    }
-}
-
 /// A document was created, changed or deleted.
 pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Option<&Body>, after: Option<&Body>) {
     let segments = path.segments();
@@ -174,36 +148,12 @@ pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Opt
         ["users", uid, "jobs", id] => run_written(state, uid, id, before, after),
         ["users", _, "jobs", _, "shards", _] => {
             if let (Some(before), Some(after)) = (before, after) {
-                shard_moves_on(state, pid, path.as_str(), before, after);
+                shards::moves_on(state, pid, path.as_str(), before, after);
             }
             tasks_fit(state);
         }
         _ => {}
     }
-}
-
-/// An object is being written.
-pub fn object_written(state: &mut State, pid: Pid, path: &BlobPath, content: &Bytes) {
-    object_removed(state, pid, path);
-    let key = path.to_string();
-    let segments: Vec<_> = path.name().split('/').collect();
-    let known = state.store.objects.get(&key).map(|(_, known)| known);
-    if path.bucket() == places::REPORTS && known.is_some_and(|known| known != content) {
-        violated(state, format!("the report {key} was written over"));
-    }
-    if let [uid, job, "results", token, _] = segments[..] {
-        let run = state.store.docs.get(&format!("users/{uid}/jobs/{job}"));
-        let ended = run.and_then(|run| run.body.get("results")?.as_u64());
-        if ended.is_some_and(|ended| format!("{ended:04}") == token) {
-            violated(state, format!("{key} was written after its run had ended with it"));
-        }
-    }
-}
-
-/// An object was removed.
-pub fn object_removed(state: &mut State, pid: Pid, path: &BlobPath) {
-    let uid = path.name().split('/').next().unwrap_or_default();
-    owns(state, pid, uid, path.name());
 }
 
 /// A process that works for one user touches nothing of another one.
@@ -284,80 +234,6 @@ fn run_made(state: &mut State, uid: &str, id: &str, label: &str) {
     if once && made.len() > 1 {
         violated(state, format!("{label:?} became two runs"));
     }
-}
-
-/// Counters only rise, within an attempt and over all; what is done stays done.
-fn shard_moves_on(state: &mut State, pid: Pid, path: &str, before: &Body, after: &Body) {
-    let pair = |name: &str| (number(before, name), number(after, name));
-    let done = |body: &Body| body.get("done") == Some(&Value::Bool(true));
-    let mut wrong = vec![];
-    if done(before) && before != after {
-        wrong.push("what was done changed".to_owned());
-    }
-    for name in ["launch", "attempt"] {
-        let (from, to) = pair(name);
-        if to < from {
-            wrong.push(format!("its {name} went from {from} to {to}"));
-        }
-    }
-    let same_attempt = number(before, "attempt") == number(after, "attempt");
-    let still = |name: &str| before.get(name) == after.get(name);
-    if same_attempt && ["seq", "state", "launch"].into_iter().all(still) {
-        wrong.push("it was written although there was no news".to_owned());
-    }
-    if !same_attempt && still("launch") && !takes_over(before, after) {
-        wrong.push("a second worker took it".to_owned());
-    }
-    if same_attempt {
-        for name in ["seq", "completed"] {
-            let (from, to) = pair(name);
-            if to < from {
-                wrong.push(format!("its {name} went from {from} to {to}"));
-            }
-        }
-        if float(after, "gpu_seconds") < float(before, "gpu_seconds") {
-            wrong.push("its cost sank".to_owned());
-        }
-    } else {
-        let last = reported(state, path, number(before, "attempt"), state.processes[pid].listed);
-        let spent = state.watch.spent.entry(path.to_owned()).or_default();
-        *spent += last.map_or(0.0, |report| report.gpu_seconds);
-        let (spent, told) = (*spent, float(after, "gpu_seconds"));
-        if (spent - told).abs() > 1e-6 {
-            wrong.push(format!("its attempts reported {spent} s, of which {told} s are accounted"));
-        }
-    }
-    if number(after, "completed") + number(after, "failed") > number(after, "items") {
-        wrong.push("more items ended than there are".to_owned());
-    }
-    for what in wrong {
-        violated(state, format!("{path}: {what}"));
-    }
-}
-
-/// True where the shard was held by nobody, or is taken by a later try of the task that held it.
-fn takes_over(before: &Body, after: &Body) -> bool {
-    let (Some(Value::Object(from)), Some(Value::Object(to))) = (before.get("worker"), after.get("worker")) else {
-        return true;
-    };
-    let same_task = from.get("execution") == to.get("execution") && from.get("task") == to.get("task");
-    same_task && number(from, "task_attempt") < number(to, "task_attempt")
-}
-
-/// The newest report of an attempt that belongs where it lies, among those written before `until`.
-pub fn reported(state: &State, shard: &str, attempt: u64, until: i64) -> Option<Report> {
-    let [_, uid, _, job, _, shard] = shard.split('/').collect::<Vec<_>>().try_into().ok()?;
-    let prefix = format!("reports/{uid}/{job}/{shard}/{attempt:04}/");
-    let inside = state.store.objects.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
-    let known = inside.filter(|(_, (meta, _))| meta.generation <= until);
-    let reports = known.filter_map(|(_, (_, content))| serde_json::from_slice::<Report>(content).ok());
-    let belongs = |report: &Report| {
-        report.uid.as_str() == uid
-            && report.job_id.as_str() == job
-            && format!("{:05}", report.shard) == shard
-            && u64::from(report.attempt) == attempt
-    };
-    reports.filter(belongs).last()
 }
 
 /// No more slots are held than there are GPUs.

@@ -1,0 +1,60 @@
+//! What must hold of objects whenever one is written, and of runs once their reports were heard.
+
+use super::{owns, text, violated};
+use crate::universe::{Pid, State};
+use platform::BlobPath;
+use serde_json::Value;
+use service::places;
+
+/// An object is being written.
+pub fn object_written(state: &mut State, pid: Pid, path: &BlobPath) {
+    object_removed(state, pid, path);
+    let key = path.to_string();
+    let segments: Vec<_> = path.name().split('/').collect();
+    if path.bucket() == places::REPORTS && state.store.objects.contains_key(&key) {
+        violated(state, format!("the report {key} was written over"));
+    }
+    if let [uid, job, "results", token, _] = segments[..] {
+        let run = state.store.docs.get(&format!("users/{uid}/jobs/{job}"));
+        let ended = run.and_then(|run| run.body.get("results")?.as_u64());
+        if ended.is_some_and(|ended| format!("{ended:04}") == token) {
+            violated(state, format!("{key} was written after its run had ended with it"));
+        }
+    }
+}
+
+/// An object was removed.
+pub fn object_removed(state: &mut State, pid: Pid, path: &BlobPath) {
+    let uid = path.name().split('/').next().unwrap_or_default();
+    owns(state, pid, uid, path.name());
+}
+
+/// A report is on its way.
+pub fn report_sent(state: &mut State, run: &str) {
+    *state.watch.reporting.entry(run.to_owned()).or_default() += 1;
+}
+
+/// A report will never arrive.
+pub fn report_lost(state: &mut State, run: &str) {
+    state.watch.unheard.insert(run.to_owned());
+}
+
+/// The delivery of a report is over. Where all have arrived and every shard is done, the run has moved on.
+pub fn report_heard(state: &mut State, run: &str) {
+    let under_way = state.watch.reporting.get_mut(run).map_or(0, |count| {
+        *count -= 1;
+        *count
+    });
+    if under_way > 0 || state.watch.unheard.contains(run) {
+        return;
+    }
+    let Some(doc) = state.store.docs.get(run) else { return };
+    let open = matches!(text(&doc.body, "status"), "queued" | "running");
+    let shards = doc.body.get("plan").and_then(|plan| plan.get("shards")?.as_u64()).unwrap_or_default();
+    let prefix = format!("{run}/shards/");
+    let inside = state.store.docs.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+    let done = inside.filter(|(_, shard)| shard.body.get("done") == Some(&Value::Bool(true))).count() as u64;
+    if open && done == shards {
+        violated(state, format!("every report of {run} was heard, and it has not moved on"));
+    }
+}

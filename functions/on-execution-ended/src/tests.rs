@@ -3,7 +3,7 @@ use axum::{body::Body, http::Request};
 use domain::{MAX_LAUNCHES, OutcomeStatus, Run, ShardState, Status};
 use serde_json::json;
 use service::{
-    runs::{rows, shards::refresh},
+    runs::shards::refresh,
     testing::{Bench, completed, execution_ended, post_event, push, router as served},
 };
 

@@ -3,7 +3,7 @@ use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, ShardState, Status};
 use platform::embedded::Event;
 use service::{
     places,
-    runs::{repair::MAX_NUDGES, results, shards::refresh},
+    runs::{repair::MAX_NUDGES, shards::refresh},
     testing::{Bench, tick, user},
 };
 

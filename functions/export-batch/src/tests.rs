@@ -1,13 +1,16 @@
 mod bench;
 
+use crate::archive;
 use axum::http::StatusCode;
 use bench::{ASPIRIN, Bench, now};
 use domain::{BatchResults, Scores, Status};
+use futures::TryStreamExt;
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::{Field, Row},
 };
 use platform::PutOptions;
+use service::runs::results::Folder;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 
@@ -135,6 +138,19 @@ async fn a_large_file_is_streamed_into_the_zip() {
     zip.by_name("results.csv").unwrap().read_to_end(&mut bytes).unwrap();
     assert!(bytes == large);
     assert_eq!(zip.len(), 6);
+}
+
+#[tokio::test]
+async fn a_zip_of_some_of_the_structures_says_so() {
+    let bench = Bench::completed_batch().await;
+    let folder = Folder::of_token(&bench.run, 1);
+    for (rows, files) in [(10_000, 3), (10_001, 4)] {
+        let chunks = archive::chunks(bench.world.blobs.clone(), bench.run.clone(), vec![], folder.clone(), rows);
+        let bytes = chunks.try_collect::<Vec<_>>().await.unwrap().concat();
+        let zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
+        assert_eq!(zip.len(), files, "of {rows} items");
+        assert_eq!(zip.file_names().any(|name| name == "structures/only_the_best_10000.txt"), rows > 10_000);
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@
 //!
 //! The default order's slice leads to one range of `ranked.ndjson`; other orders' rows are scattered over it and read
 //! side by side. Rows are never all in memory, neither while writing ([`sort`]) nor while reading; what grows with the
-//! run is about 50 bytes a row, while the orders are written.
+//! run is about 60 bytes a row, while the orders are written.
 
 mod batch;
 mod columns;

@@ -15,7 +15,7 @@ impl Things {
     pub async fn of(hub: &Hub) -> Self {
         let world = &hub.cloud.world;
         let mut things = BTreeMap::new();
-        for group in ["users", "jobs", "shards", "pools", "idempotency"] {
+        for group in ["users", "jobs", "shards", "pools", "idempotency", "notices", "webhooks", "deliveries"] {
             for document in world.docs.query::<Value>(&Query::group(group)).await.unwrap() {
                 things.insert(document.path.to_string(), document.version.0);
             }

@@ -44,7 +44,7 @@ struct NewKey {
 
 /// Makes an API key. A user may have twenty; a key may make only keys that may no more, and last no longer, than itself.
 #[utoipa::path(post, path = "/api/v1/api-keys", tag = "account", request_body = KeyRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "sent again, the same request makes one key")),
+    params(IdempotencyKey),
     responses((status = 201, body = NewKey, headers(("Location" = String))), Refusals))]
 async fn create_api_key(
     Manager(caller): Manager,

@@ -72,7 +72,7 @@ struct Upload {
 
 /// A link for a library. When the file has arrived there, the screen starts.
 #[utoipa::path(post, path = "/api/v1/uploads", tag = "batches", request_body = UploadRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "sent again, the same request gets a link to the same object")),
+    params(IdempotencyKey),
     responses((status = 201, body = Upload), Refusals))]
 async fn create_upload(
     caller: Caller,

@@ -1,10 +1,11 @@
 //! `POST /api/v1/webhooks`: an endpoint of the caller's that is told of what happens to their runs.
 
-use axum::{Json, extract::State, http::StatusCode};
-use domain::{EventKind, MAX_WEBHOOKS, Webhook, WebhookId};
+use axum::{extract::State, http::StatusCode};
+use domain::{EventKind, MAX_WEBHOOKS, Secret, Webhook, WebhookId, Webhooks};
 use serde::Deserialize;
 use service::{
-    Body, Caller, Function, Problem, Refusals, Result, World,
+    Body, Caller, Function, IdempotencyKey, Manager, Problem, Refusals, Result, World,
+    repeat::{self, Answer, Decided},
     webhooks::{self, Target, WebhookSecret},
 };
 use utoipa::ToSchema;
@@ -35,12 +36,13 @@ struct WebhookRequest {
 
 /// Makes an endpoint, of which a user has at most ten. The secret that verifies its messages is in this answer only.
 #[utoipa::path(post, path = "/api/v1/webhooks", tag = "webhooks", request_body = WebhookRequest,
-    responses((status = 201, body = WebhookSecret), Refusals))]
+    params(IdempotencyKey), responses((status = 201, body = WebhookSecret), Refusals))]
 async fn create_webhook(
-    caller: Caller,
+    Manager(caller): Manager,
     State(world): State<World>,
-    Body { value, .. }: Body<WebhookRequest>,
-) -> Result<(StatusCode, Json<WebhookSecret>)> {
+    IdempotencyKey(key): IdempotencyKey,
+    Body { value, digest }: Body<WebhookRequest>,
+) -> Result<Answer> {
     let mut events = value.events;
     events.sort();
     events.dedup();
@@ -51,17 +53,23 @@ async fn create_webhook(
         return Err(Problem::field("/description", format!("has more than {MAX_DESCRIPTION} characters")));
     }
     let url = judge(&world, &value.url).await?;
-    let id = WebhookId::new(&world.ids.next()).map_err(Problem::internal)?;
+    let unnamed = WebhookId::new(&world.ids.next()).map_err(Problem::internal)?;
     let secret = webhooks::new_secret(&world.ids);
-    let mut webhook = Webhook::new(id, url, events, secret.clone(), world.clock.now().into());
+    let mut webhook = Webhook::new(unnamed, url, events, secret.clone(), world.clock.now().into());
     webhook.description = value.description;
-    let add = |webhooks: &mut domain::Webhooks| match webhooks.add(webhook.clone()) {
+    let decide = |id| add(&world, &caller, webhook.clone(), &secret, id);
+    repeat::once(&world, &caller.uid, "webhooks", repeat::repeatable(key, digest), decide).await
+}
+
+/// Adds the endpoint under a name made from this id.
+async fn add(world: &World, caller: &Caller, mut webhook: Webhook, secret: &Secret, id: String) -> Result<Decided> {
+    webhook.id = WebhookId::new(&id).map_err(Problem::internal)?;
+    let add = |webhooks: &mut Webhooks| match webhooks.add(webhook.clone()) {
         true => Ok(()),
         false => Err(Problem::conflict(format!("there are {MAX_WEBHOOKS} webhooks already; delete one first"))),
     };
-    webhooks::update(&world.docs, &caller.uid, add).await?;
-    tracing::info!(webhook.id = %webhook.id, "webhook made");
-    Ok((StatusCode::CREATED, Json(WebhookSecret::new(&webhook, &secret))))
+    let ((), write) = webhooks::updated(&world.docs, &caller.uid, add).await?;
+    WebhookSecret::decided(&webhook, secret, StatusCode::CREATED, write)
 }
 
 /// The URL as it will be called, if it may be.

@@ -3,7 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use domain::{WebhookId, Webhooks};
 use platform::Docs;
-use service::{Caller, Function, Path, Problem, Refusals, Result, World, webhooks};
+use service::{Function, Manager, Path, Problem, Refusals, Result, World, webhooks};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("delete-webhook", router);
@@ -15,7 +15,11 @@ fn router() -> OpenApiRouter<World> {
 /// Nothing more is sent to it, not even what failed before and waits to be tried again.
 #[utoipa::path(delete, path = "/api/v1/webhooks/{webhook_id}", tag = "webhooks", params(("webhook_id" = String, Path)),
     responses((status = 204, description = "deleted"), Refusals))]
-async fn delete_webhook(caller: Caller, State(docs): State<Docs>, Path(id): Path<WebhookId>) -> Result<StatusCode> {
+async fn delete_webhook(
+    Manager(caller): Manager,
+    State(docs): State<Docs>,
+    Path(id): Path<WebhookId>,
+) -> Result<StatusCode> {
     let remove = |webhooks: &mut Webhooks| match webhooks.remove(&id) {
         true => Ok(()),
         false => Err(Problem::not_found(id.as_str())),

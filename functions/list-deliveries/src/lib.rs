@@ -5,7 +5,7 @@ use domain::{Attempt, Delivery, DeliveryState, JobId, Timestamp, WebhookId};
 use platform::{Direction, Docs, Query as Documents};
 use serde::Serialize;
 use service::{
-    Caller, Function, Path, Query, Refusals, Result, World,
+    Function, Manager, Path, Query, Refusals, Result, World,
     paging::{self, PageQuery},
     places, webhooks,
 };
@@ -47,7 +47,7 @@ struct DeliveryList {
 #[utoipa::path(get, path = "/api/v1/webhooks/{webhook_id}/deliveries", tag = "webhooks",
     params(("webhook_id" = String, Path), PageQuery), responses((status = 200, body = DeliveryList), Refusals))]
 async fn list_deliveries(
-    caller: Caller,
+    Manager(caller): Manager,
     State(docs): State<Docs>,
     Path(id): Path<WebhookId>,
     Query(asked): Query<PageQuery>,

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use platform::Docs;
 use serde::Serialize;
 use service::{
-    Caller, Function, Refusals, Result, World,
+    Function, Manager, Refusals, Result, World,
     webhooks::{self, WebhookView},
 };
 use utoipa::ToSchema;
@@ -25,7 +25,7 @@ struct WebhookList {
 /// The caller's endpoints in the order they were made. One that nothing is sent to any more says since when and why in
 /// `disabled`.
 #[utoipa::path(get, path = "/api/v1/webhooks", tag = "webhooks", responses((status = 200, body = WebhookList), Refusals))]
-async fn list_webhooks(caller: Caller, State(docs): State<Docs>) -> Result<Json<WebhookList>> {
+async fn list_webhooks(Manager(caller): Manager, State(docs): State<Docs>) -> Result<Json<WebhookList>> {
     let webhooks = webhooks::of(&docs, &caller.uid).await?;
     Ok(Json(WebhookList { webhooks: webhooks.endpoints.iter().map(WebhookView::new).collect() }))
 }

@@ -1,11 +1,12 @@
 //! `POST /api/v1/system/repair`: what the reconciler does once a minute, at an operator's word: to one run, or to all
 //! that are silent. Safe at any time: to a run that is well it does nothing.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, http::StatusCode};
 use domain::{JobId, Repair, Run, Uid};
 use serde::{Deserialize, Serialize};
 use service::{
-    Admin, Body, Function, Problem, Refusals, Result, World, places,
+    Admin, Body, Function, IdempotencyKey, Problem, Refusals, Result, World, places,
+    repeat::{self, Answer, Decided, Kept},
     runs::{repair, shards::wake_dispatcher},
 };
 use utoipa::ToSchema;
@@ -33,20 +34,27 @@ struct RepairList {
 
 /// Looks into one run or all silent ones, and mends what it can. For operators.
 #[utoipa::path(post, path = "/api/v1/system/repair", tag = "system", request_body = RepairRequest,
-    responses((status = 200, body = RepairList), Refusals))]
+    params(IdempotencyKey), responses((status = 200, body = RepairList), Refusals))]
 async fn repair_runs(
-    _admin: Admin,
+    Admin(caller): Admin,
     State(world): State<World>,
-    Body { value: asked, .. }: Body<RepairRequest>,
-) -> Result<Json<RepairList>> {
-    let repairs = match (asked.uid, asked.job_id) {
-        (None, None) => repair::sweep(&world).await?,
-        (Some(uid), Some(job_id)) => one(&world, uid, job_id).await?,
+    IdempotencyKey(key): IdempotencyKey,
+    Body { value: asked, digest }: Body<RepairRequest>,
+) -> Result<Answer> {
+    let decide = |_| repair(&world, &asked);
+    repeat::once(&world, &caller.uid, "repair", repeat::repeatable(key, digest), decide).await
+}
+
+async fn repair(world: &World, asked: &RepairRequest) -> Result<Decided> {
+    let repairs = match (asked.uid.clone(), asked.job_id.clone()) {
+        (None, None) => repair::sweep(world).await?,
+        (Some(uid), Some(job_id)) => one(world, uid, job_id).await?,
         (None, _) => return Err(Problem::field("/uid", "is needed to find the run")),
         (_, None) => return Err(Problem::field("/job_id", "is needed to find the run")),
     };
-    wake_dispatcher(&world).await?;
-    Ok(Json(RepairList { repairs }))
+    wake_dispatcher(world).await?;
+    let answer = Answer::new(StatusCode::OK, &RepairList { repairs })?;
+    Ok(Decided { kept: Kept::Answer(answer.clone()), answer, writes: vec![] })
 }
 
 async fn one(world: &World, uid: String, job_id: String) -> Result<Vec<Repair>> {

@@ -1,9 +1,10 @@
 //! `POST /api/v1/webhooks/{webhook_id}/rotate`: a new secret for an endpoint, without a message lost.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, http::StatusCode};
 use domain::{OVERLAP_SECONDS, Webhook, WebhookId};
 use service::{
-    Caller, Function, Path, Problem, Refusals, Result, World,
+    Caller, Function, IdempotencyKey, Manager, Path, Problem, Refusals, Result, World,
+    repeat::{self, Answer, Decided},
     webhooks::{self, WebhookSecret},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,21 +19,27 @@ fn router() -> OpenApiRouter<World> {
 /// old, so that the receiver can change over in its own time. An endpoint whose secret must end at once is deleted and
 /// made again.
 #[utoipa::path(post, path = "/api/v1/webhooks/{webhook_id}/rotate", tag = "webhooks",
-    params(("webhook_id" = String, Path)), responses((status = 200, body = WebhookSecret), Refusals))]
+    params(("webhook_id" = String, Path), IdempotencyKey), responses((status = 200, body = WebhookSecret), Refusals))]
 async fn rotate_webhook(
-    caller: Caller,
+    Manager(caller): Manager,
     State(world): State<World>,
+    IdempotencyKey(key): IdempotencyKey,
     Path(id): Path<WebhookId>,
-) -> Result<Json<WebhookSecret>> {
+) -> Result<Answer> {
+    let decide = |_| rotate(&world, &caller, &id);
+    let repeatable = repeat::repeatable(key, id.to_string());
+    repeat::once(&world, &caller.uid, "rotate-webhook", repeatable, decide).await
+}
+
+async fn rotate(world: &World, caller: &Caller, id: &WebhookId) -> Result<Decided> {
     let (secret, now) = (webhooks::new_secret(&world.ids), world.clock.now().into());
     let rotate = |webhook: &mut Webhook| match webhook.rotate(secret.clone(), now) {
         true => Ok(webhook.clone()),
         false => Err(Problem::conflict("too many secrets of this webhook are valid; rotate it again later")
             .retry_after(OVERLAP_SECONDS)),
     };
-    let webhook = webhooks::change(&world.docs, &caller.uid, &id, rotate).await?;
-    tracing::info!(webhook.id = %id, "webhook has a new secret");
-    Ok(Json(WebhookSecret::new(&webhook, &secret)))
+    let (webhook, write) = webhooks::changed(&world.docs, &caller.uid, id, rotate).await?;
+    WebhookSecret::decided(&webhook, &secret, StatusCode::OK, write)
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ struct BatchRequest {
 
 /// Submits a batch. Every row is judged before anything is written or started.
 #[utoipa::path(post, path = "/api/v1/predict/batch", tag = "batches", request_body = BatchRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "sent again, the same request is one batch")),
+    params(IdempotencyKey),
     responses((status = 202, body = BatchView, headers(("Location" = String))), Refusals))]
 async fn predict_batch(
     caller: Caller,
@@ -98,7 +98,7 @@ async fn predict_batch(
 }
 
 /// The same, under the name older clients know.
-#[utoipa::path(post, path = "/api/v1/jobs/submit-batch", tag = "older clients", request_body = BatchRequest,
+#[utoipa::path(post, path = "/api/v1/jobs/submit-batch", tag = "older clients", params(IdempotencyKey), request_body = BatchRequest,
     responses((status = 202, body = BatchView, headers(("Location" = String))), Refusals))]
 async fn submit_batch(
     caller: Caller,

@@ -49,7 +49,7 @@ struct PredictRequest {
 
 /// Submits one prediction. Answers at once; the job's own address is in `Location`.
 #[utoipa::path(post, path = "/api/v1/predict", tag = "jobs", request_body = PredictRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "sent again, the same request is one job")),
+    params(IdempotencyKey),
     responses((status = 202, body = JobView, headers(("Location" = String))), Refusals))]
 async fn predict(
     caller: Caller,
@@ -80,7 +80,7 @@ async fn predict(
 }
 
 /// The same, under the name older clients know.
-#[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "older clients", request_body = PredictRequest,
+#[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "older clients", params(IdempotencyKey), request_body = PredictRequest,
     responses((status = 202, body = JobView, headers(("Location" = String))), Refusals))]
 async fn submit_job(
     caller: Caller,

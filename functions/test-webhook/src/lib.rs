@@ -1,10 +1,14 @@
 //! `POST /api/v1/webhooks/{webhook_id}/test`: a message to try an endpoint with, on the way that all messages take.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use domain::{Delivery, Timestamp, WebhookId};
 use serde::Serialize;
 use serde_json::json;
-use service::{Caller, Function, Path, Problem, Refusals, Result, World, webhooks};
+use service::{
+    Caller, Function, IdempotencyKey, Manager, Path, Problem, Refusals, Result, World,
+    repeat::{self, Answer, Decided, Kept},
+    webhooks,
+};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,22 +31,31 @@ struct TestDelivery {
 
 /// Sends a message of the type `webhook.test`, once: how it went is in the endpoint's deliveries a moment later.
 #[utoipa::path(post, path = "/api/v1/webhooks/{webhook_id}/test", tag = "webhooks",
-    params(("webhook_id" = String, Path)), responses((status = 202, body = TestDelivery), Refusals))]
+    params(("webhook_id" = String, Path), IdempotencyKey), responses((status = 202, body = TestDelivery), Refusals))]
 async fn test_webhook(
-    caller: Caller,
+    Manager(caller): Manager,
     State(world): State<World>,
+    IdempotencyKey(key): IdempotencyKey,
     Path(id): Path<WebhookId>,
-) -> Result<(StatusCode, Json<TestDelivery>)> {
-    let webhook = webhooks::find(&world.docs, &caller.uid, &id).await?;
+) -> Result<Answer> {
+    let decide = |unique| test(&world, &caller, &id, unique);
+    let repeatable = repeat::repeatable(key, id.to_string());
+    repeat::once(&world, &caller.uid, "test-webhook", repeatable, decide).await
+}
+
+/// Hands a message over, under a name made from `unique`: once, however often that is done.
+async fn test(world: &World, caller: &Caller, id: &WebhookId, unique: String) -> Result<Decided> {
+    let webhook = webhooks::find(&world.docs, &caller.uid, id).await?;
     if webhook.disabled.is_some() {
         return Err(Problem::conflict("the webhook is disabled; enable it first"));
     }
     let now = Timestamp::from(world.clock.now());
     let payload = json!({"type": EVENT, "timestamp": now, "data": {"webhook_id": id}}).to_string();
-    let delivery_id = format!("msg_{}", world.ids.next());
-    let delivery = Delivery::new(delivery_id.clone(), caller.uid, id, EVENT, None, payload, now);
-    webhooks::hand_over(&world, &delivery).await?;
-    Ok((StatusCode::ACCEPTED, Json(TestDelivery { delivery_id })))
+    let delivery_id = format!("msg_{unique}");
+    let delivery = Delivery::new(delivery_id.clone(), caller.uid.clone(), id.clone(), EVENT, None, payload, now);
+    webhooks::hand_over(world, &delivery).await?;
+    let answer = Answer::new(StatusCode::ACCEPTED, &TestDelivery { delivery_id })?;
+    Ok(Decided { kept: Kept::Answer(answer.clone()), answer, writes: vec![] })
 }
 
 #[cfg(test)]

@@ -8,6 +8,13 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Object, Required, Type,
+        path::{Parameter, ParameterIn},
+    },
+};
 
 /// A JSON body, and the SHA-256 of its bytes.
 pub struct Body<T> {
@@ -83,6 +90,16 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             Ok(key) if (1..=255).contains(&key.len()) => Ok(IdempotencyKey(Some(key.to_owned()))),
             _ => Err(Problem::bad_request("the Idempotency-Key header takes 1 to 255 printable ASCII characters")),
         }
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        let described = "Sent again within a day, the same request is done once and answered as the first time, but for \
+                         secrets; another request under the key is refused.";
+        let header = Parameter::builder().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+        vec![header.required(Required::False).description(Some(described)).schema(Some(text)).build()]
     }
 }
 

@@ -98,6 +98,19 @@ fn the_served_contract_is_the_one_in_the_code() {
 }
 
 #[test]
+fn every_post_may_be_sent_again() {
+    let contract: Value = serde_json::from_str(get_openapi::CONTRACT).unwrap();
+    let mut posts = 0;
+    for (path, item) in contract["paths"].as_object().unwrap() {
+        let Some(post) = item.get("post") else { continue };
+        let parameters = post["parameters"].as_array().cloned().unwrap_or_default();
+        assert!(parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key"), "POST {path}");
+        posts += 1;
+    }
+    assert!(posts >= 10, "{posts}");
+}
+
+#[test]
 fn everything_the_contract_refers_to_is_in_it() {
     let contract: Value = serde_json::from_str(get_openapi::CONTRACT).unwrap();
     let known: BTreeSet<_> = contract["components"]["schemas"].as_object().unwrap().keys().cloned().collect();

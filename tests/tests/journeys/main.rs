@@ -2,6 +2,7 @@
 //! itself. One target, because each links the whole program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod aliases;
 mod broken_rows;
 mod cancelling;
@@ -16,8 +17,8 @@ mod readme;
 mod repeats;
 mod results;
 mod screen;
+mod secrets;
 mod single;
-mod strangers;
 mod submitting;
 mod uploads;
 mod webhooks;

@@ -6,6 +6,7 @@ use axum::response::Redirect;
 use domain::{Rejected, ResultRow, Run, Scores};
 use platform::{BlobPath, Blobs, Error, Method, PutOptions, Result};
 use std::{
+    borrow::Cow,
     io::{self, Write},
     time::Duration,
 };
@@ -109,9 +110,9 @@ pub fn write_csv(
 fn head(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
     let mut text = String::new();
     table.write_field(&row.job_id)?;
-    table.write_field(harmless(&row.ligand_name))?;
-    table.write_field(harmless(&row.other_names.join("; ")))?;
-    table.write_field(row.ligand_smiles.as_deref().unwrap_or_default())?;
+    table.write_field(&*harmless(&row.ligand_name))?;
+    table.write_field(&*harmless(&row.other_names.join("; ")))?;
+    table.write_field(&*harmless(row.ligand_smiles.as_deref().unwrap_or_default()))?;
     table.write_field(row.row.to_string())?;
     table.write_field(row.status.as_str())?;
     number(table, &mut text, row.affinity)?;
@@ -128,7 +129,7 @@ fn head(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
 fn tail(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
     let (code, message) = row.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
     let simulated = if row.simulated { "true" } else { "false" };
-    table.write_record([&harmless(&row.notes.join("; ")), code, &harmless(message), simulated])
+    table.write_record([&*harmless(&row.notes.join("; ")), &*harmless(code), &*harmless(message), simulated])
 }
 
 fn number(table: &mut csv::Writer<Vec<u8>>, text: &mut String, value: Option<f64>) -> csv::Result<()> {
@@ -149,9 +150,10 @@ pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
     file.push(b"row,name,smiles,code,reason\n").await?;
     while let Some(line) = lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))? {
         let row: Rejected = serde_json::from_str(&line)?;
-        let (name, smiles) = (harmless(&row.name), harmless(&row.smiles));
+        let (number, name, smiles) = (row.row.to_string(), harmless(&row.name), harmless(&row.smiles));
         let mut table = csv::Writer::from_writer(file.buffer());
-        table.write_record([row.row.to_string(), name, smiles, row.code, harmless(&row.reason)]).map_err(failed)?;
+        let cells: [&str; 5] = [&number, &name, &smiles, &row.code, &harmless(&row.reason)];
+        table.write_record(cells).map_err(failed)?;
         table.flush().map_err(|error| Error::internal("writing a table", error))?;
         drop(table);
         file.relieve().await?;
@@ -159,9 +161,12 @@ pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
     file.finish().await.map(|_| ())
 }
 
-/// A text that no spreadsheet takes for a formula.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+/// A text that no spreadsheet takes for a formula: an apostrophe stands before what would begin one (OWASP, "CSV
+/// Injection"), which spreadsheets do not show and other readers can take away again. No SMILES that was accepted begins
+/// so, and numbers, which may, are not texts.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let begins = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if begins { format!("'{text}").into() } else { text.into() }
 }
 
 #[cfg(test)]
@@ -185,5 +190,32 @@ mod tests {
         assert_eq!((cell("affinity_prob"), cell("affinity"), cell("docking")), ("0.25", "", ""));
         assert!(cell("ligand_name").starts_with("'="));
         assert!(Scores::FOURTEEN.iter().all(|name| header.iter().any(|column| column == *name)));
+    }
+
+    #[test]
+    fn no_text_of_a_user_begins_a_formula_and_numbers_stay_numbers() {
+        let begin = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "-2-3", "=HYPERLINK(\"x\",\"y\")"];
+        for text in begin {
+            let text = || text.to_owned();
+            let error = domain::ItemError { code: text(), message: text() };
+            let row = ResultRow {
+                ligand_name: text(),
+                other_names: vec![text()],
+                ligand_smiles: Some(text()),
+                notes: vec![text()],
+                error: Some(error),
+                affinity: Some(-1.5),
+                ..ResultRow::default()
+            };
+            let mut table = vec![];
+            write_csv([Ok(row)].into_iter(), &[], &mut table).unwrap();
+            let mut table = csv::Reader::from_reader(table.as_slice());
+            let record = table.records().next().unwrap().unwrap();
+            assert_eq!(record.iter().filter(|cell| **cell == format!("'{}", text())).count(), 6, "{record:?}");
+            assert!(record.iter().any(|cell| cell == "-1.5"), "{record:?}");
+        }
+        for text in ["imatinib", "(-)-epicatechin", "CC(=O)O", "[Na+]", "", "2-(4-x)"] {
+            assert_eq!(harmless(text), text);
+        }
     }
 }

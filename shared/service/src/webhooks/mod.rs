@@ -10,7 +10,11 @@ mod target;
 pub use resolver::Resolver;
 pub use target::{Refusal, Target};
 
-use crate::{Problem, World, places};
+use crate::{
+    Problem, World, places,
+    repeat::{Answer, Decided, Kept},
+};
+use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use domain::{Delivery, Disabled, EventKind, Secret, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use platform::{Docs, Error, Ids, Message, Versioned, Write};
@@ -44,9 +48,9 @@ pub struct WebhookView {
 pub struct WebhookSecret {
     #[serde(flatten)]
     pub webhook: WebhookView,
-    /// Verifies the signatures of its messages. It is not shown again.
+    /// Verifies the signatures of its messages. It is not shown again: null where the request is a repeated one.
     #[schema(example = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
-    secret: String,
+    secret: Option<String>,
 }
 
 impl WebhookView {
@@ -63,8 +67,11 @@ impl WebhookView {
 }
 
 impl WebhookSecret {
-    pub fn new(webhook: &Webhook, secret: &Secret) -> Self {
-        WebhookSecret { webhook: WebhookView::new(webhook), secret: secret.reveal().to_owned() }
+    /// What the request comes to that made `secret`: shown in this answer, not in what is remembered of it.
+    pub fn decided(webhook: &Webhook, secret: &Secret, status: StatusCode, write: Write) -> Result<Decided, Problem> {
+        let answer = |secret| Answer::new(status, &WebhookSecret { webhook: WebhookView::new(webhook), secret });
+        let (shown, kept) = (answer(Some(secret.reveal().to_owned()))?, answer(None)?);
+        Ok(Decided { answer: shown, kept: Kept::Answer(kept), writes: vec![write] })
     }
 }
 
@@ -90,17 +97,8 @@ pub async fn update<T, F>(docs: &Docs, uid: &Uid, change: F) -> Result<T, Proble
 where
     F: Fn(&mut Webhooks) -> Result<T, Problem>,
 {
-    let path = places::webhooks(uid);
     loop {
-        let (mut webhooks, version) = match docs.find::<Webhooks>(&path).await? {
-            Some(Versioned { value, version, .. }) => (value, Some(version)),
-            None => (Webhooks::default(), None),
-        };
-        let outcome = change(&mut webhooks)?;
-        let write = match version {
-            Some(version) => Write::replace(path.clone(), &webhooks, version)?,
-            None => Write::create(path.clone(), &webhooks)?,
-        };
+        let (outcome, write) = updated(docs, uid, &change).await?;
         match docs.commit(vec![write]).await {
             Err(error) if error.is_race() => continue,
             written => return Ok(written.map(|()| outcome)?),
@@ -108,8 +106,26 @@ where
     }
 }
 
-/// Lets `change` alter one endpoint; 404 where there is none of this name.
-pub async fn change<T, F>(docs: &Docs, uid: &Uid, id: &WebhookId, change: F) -> Result<T, Problem>
+/// One try of [`update`]: what `change` comes to, and the write that makes it so if nobody was faster.
+pub async fn updated<T, F>(docs: &Docs, uid: &Uid, change: F) -> Result<(T, Write), Problem>
+where
+    F: Fn(&mut Webhooks) -> Result<T, Problem>,
+{
+    let path = places::webhooks(uid);
+    let (mut webhooks, version) = match docs.find::<Webhooks>(&path).await? {
+        Some(Versioned { value, version, .. }) => (value, Some(version)),
+        None => (Webhooks::default(), None),
+    };
+    let outcome = change(&mut webhooks)?;
+    let write = match version {
+        Some(version) => Write::replace(path, &webhooks, version)?,
+        None => Write::create(path, &webhooks)?,
+    };
+    Ok((outcome, write))
+}
+
+/// One try at changing one endpoint; 404 where there is none of this name.
+pub async fn changed<T, F>(docs: &Docs, uid: &Uid, id: &WebhookId, change: F) -> Result<(T, Write), Problem>
 where
     F: Fn(&mut Webhook) -> Result<T, Problem>,
 {
@@ -117,7 +133,7 @@ where
         Some(webhook) => change(webhook),
         None => Err(Problem::not_found(id.as_str())),
     };
-    update(docs, uid, one).await
+    updated(docs, uid, one).await
 }
 
 /// Writes a delivery down, once, and has it sent. Whoever dies in between is made up for by the sweep, which finds what

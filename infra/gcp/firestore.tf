@@ -8,19 +8,24 @@ locals {
     jobs-of-status = { collection = "jobs", scope = "COLLECTION", fields = [["status", "ASCENDING"], ["created_at", "DESCENDING"]] }
     jobs-of-model  = { collection = "jobs", scope = "COLLECTION", fields = [["model", "ASCENDING"], ["created_at", "DESCENDING"]] }
     jobs-of-type   = { collection = "jobs", scope = "COLLECTION", fields = [["job_type", "ASCENDING"], ["created_at", "DESCENDING"]] }
-    # dispatch-shards, and the place in the queue: all users' runs that wait for GPUs, the oldest first
-    queue = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    # dispatch-shards, and the place in the queue: of each lane all users' runs that wait for GPUs, the oldest first; where
+    # there are many, who has some, and the oldest of one user
+    queue          = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    queue-of-users = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["uid", "ASCENDING"]] }
+    queue-of-one   = { collection = "jobs", scope = "COLLECTION", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # reconcile, system-status: all users' unfinished runs, the oldest first
     unfinished = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # the progress of a run: sums over its shards, and over those that run
     sums-of-shards  = { collection = "shards", scope = "COLLECTION", fields = [["completed", "ASCENDING"], ["failed", "ASCENDING"], ["gpu_seconds", "ASCENDING"]] }
     sums-of-running = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["completed", "ASCENDING"], ["failed", "ASCENDING"], ["items", "ASCENDING"]] }
+    # dispatch-shards, for a run with a limit: what its shards took that are done
+    sums-of-done    = { collection = "shards", scope = "COLLECTION", fields = [["done", "ASCENDING"], ["gpu_seconds", "ASCENDING"]] }
   }
 
   # Fields no query asks for: times that rise with every write would limit a collection to 500 writes a second, and what
   # is large costs an entry for each of its parts.
   unindexed = {
-    jobs   = ["progress_at", "started_at", "ended_at", "completed_at", "input", "parameters", "plan", "progress", "summary"]
+    jobs   = ["progress_at", "started_at", "ended_at", "completed_at", "input", "parameters", "plan", "progress", "stopped", "summary"]
     shards = ["updated_at", "worker"]
     pools  = ["leases"]
   }

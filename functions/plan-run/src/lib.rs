@@ -1,9 +1,10 @@
 //! `plan-run`: a run's document was written. While the run waits to be cut into shards, its library is read line by
-//! line and every shard gets its input object and its document. The plan itself was decided with the submission, so
-//! doing this again, or twice at once, makes the same shards.
+//! line, once, and every shard gets its input object and its document: where the plan has ligands of like size share
+//! shards, one shard of each size is being filled. The plan itself was decided with the submission, so doing this again,
+//! or twice at once, makes the same shards.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Item, JobId, Run, Shard, Status, Timestamp, Uid};
+use domain::{Group, Item, JobId, Plan, Run, Shard, Status, Timestamp, Uid};
 use platform::{Docs, Error, PutOptions, Write};
 use service::{
     Function, Problem, Result, Trigger, World,
@@ -60,23 +61,66 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
     let now = world.clock.now().into();
     let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
-    let mut documents = vec![];
-    for shard in 0..plan.shards {
-        let mut items = Vec::with_capacity(plan.size(shard) as usize);
-        while items.len() < plan.size(shard) as usize {
-            let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
-            let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
-            items.push(serde_json::from_str::<Item>(&line).map_err(Problem::internal)?);
-        }
-        let path = places::shard_input(&run.uid, &run.job_id, shard)?;
-        world.blobs.put_json(&path, &ShardInput { shard, items }, PutOptions::default()).await?;
-        documents.push(shard);
-        if documents.len() == COMMIT || shard + 1 == plan.shards {
+    let mut groups = Open::all(plan);
+    let (mut positions, mut documents) = (vec![], vec![]);
+    for _ in 0..plan.items {
+        let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
+        let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
+        let item = serde_json::from_str::<Item>(&line).map_err(Problem::internal)?;
+        let group = groups.get_mut(plan.group_of(item.heavy_atoms)).filter(|group| group.left > 0);
+        let group = group.ok_or_else(|| Error::Invalid("the library holds other sizes than its plan".into()))?;
+        positions.extend(group.position.to_le_bytes());
+        let Some(input) = group.add(plan, item) else { continue };
+        let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
+        world.blobs.put_json(&path, &input, PutOptions::default()).await?;
+        documents.push(input.shard);
+        if documents.len() == COMMIT {
             create(&world.docs, &run.uid, &run.job_id, &documents, |shard| plan.size(shard), now).await?;
             documents.clear();
         }
     }
+    create(&world.docs, &run.uid, &run.job_id, &documents, |shard| plan.size(shard), now).await?;
+    if plan.is_grouped() {
+        let path = places::positions(&run.uid, &run.job_id)?;
+        world.blobs.put_bytes(&path, positions, PutOptions::default()).await?;
+    }
     Ok(())
+}
+
+/// The shard of a group that is being filled.
+struct Open {
+    shard: u32,
+    items: Vec<Item>,
+    /// Where the next item stands in the order of the shards.
+    position: u32,
+    /// Items the group has yet to get.
+    left: u32,
+}
+
+impl Open {
+    /// The first shard of every group.
+    fn all(plan: &Plan) -> Vec<Open> {
+        let (mut shard, mut position) = (0, 0);
+        let open = |group: Group| {
+            let open = Open { shard, items: vec![], position, left: group.items };
+            (shard, position) = (shard + group.shards, position + group.items);
+            open
+        };
+        plan.groups().into_iter().map(open).collect()
+    }
+
+    /// Puts an item into the shard; the shard, where that has filled it.
+    fn add(&mut self, plan: &Plan, item: Item) -> Option<ShardInput> {
+        self.items.push(item);
+        self.position += 1;
+        self.left -= 1;
+        if self.items.len() < plan.size(self.shard) as usize {
+            return None;
+        }
+        let input = ShardInput { shard: self.shard, items: std::mem::take(&mut self.items) };
+        self.shard += 1;
+        Some(input)
+    }
 }
 
 /// Creates the documents of shards; those that an earlier, interrupted planning made stay as they are.

@@ -65,6 +65,7 @@ impl Ledger {
             gpu_seconds: now.seconds_since(self.claimed_at).max(0.0),
             model_version: self.model_version.to_owned(),
             written_at: now,
+            timing: None,
         };
         let path = places::report(&task.uid, &task.job_id, task.shard, self.attempt, seq)?;
         let written = write_once(ports, &path, &report).await?;

@@ -3,31 +3,37 @@
 //! takes what it needs and can be tried in a test without a server.
 
 mod cost;
+mod forecast;
 mod ids;
 mod item;
 mod news;
 mod notice;
 mod plan;
 mod pool;
+mod profile;
 mod progress;
 mod repair;
 mod report;
 mod results;
+mod round;
 mod run;
 mod shard;
 mod summary;
 mod time;
 
-pub use cost::{Cost, Price};
+pub use cost::{Budget, Cost, Price};
+pub use forecast::{Forecast, forecast};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
 pub use notice::{EventError, EventKind, Notice, NoticeEvent};
-pub use plan::{CostProfile, Plan, Planning, Strategy};
-pub use pool::{Demand, Lane, Lease, LeasedShard, Pool};
+pub use plan::{CostProfile, Group, Plan, Planning, SizeClass, Strategy};
+pub use pool::{Demand, Lane, Lease, LeasedShard, MAX_TASKS, Pool, Slots};
+pub use profile::{Learned, MeasuredItem, Measurement, ligand_class};
 pub use progress::{MILESTONES, Progress};
 pub use repair::{Repair, RepairKind, Repairs};
-pub use report::{ItemError, Outcome, OutcomeStatus, Report};
+pub use report::{ItemError, Outcome, OutcomeStatus, Report, Timing};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
+pub use round::Round;
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary};

@@ -124,9 +124,16 @@ pub struct Run {
     pub target_residues: u32,
     pub items: u32,
     pub rejected: u32,
+    /// The lane its shards wait in.
+    #[serde(default)]
+    pub lane: Lane,
+    /// Of its user, where GPUs are shared between users.
+    #[serde(default = "one")]
+    pub weight: u32,
     pub priority: Priority,
     pub strategy: Strategy,
     pub max_concurrent: Option<u32>,
+    /// What it may cost, in US dollars: no shard is started that would go beyond.
     pub max_cost_usd: Option<f64>,
     pub ranking: Ranking,
     pub plan: Option<Plan>,
@@ -138,6 +145,9 @@ pub struct Run {
     #[serde(default)]
     pub told: u8,
     pub cost: Cost,
+    /// The month whose use it counts to, that of its making: `2026-11`.
+    #[serde(default)]
+    pub month: String,
     /// The latest turn at writing the results.
     #[serde(default)]
     pub aggregation: Option<Aggregation>,
@@ -145,6 +155,9 @@ pub struct Run {
     #[serde(default)]
     pub results: Option<u32>,
     pub summary: Option<Summary>,
+    /// Why some of its items were not run, where the system gave them up; the run still ends with the others' results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<RunError>,
     /// The batch whose failed ligands this one runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
@@ -161,12 +174,18 @@ pub struct Run {
     pub nudges: u32,
 }
 
-impl Run {
-    /// The lane its shards wait in.
-    pub fn lane(&self) -> Lane {
-        if self.job_type == JobType::Individual { Lane::Interactive } else { Lane::Bulk }
+impl JobType {
+    /// The lane in which shards of such a run wait.
+    pub fn lane(self) -> Lane {
+        if self == JobType::Individual { Lane::Interactive } else { Lane::Bulk }
     }
+}
 
+fn one() -> u32 {
+    1
+}
+
+impl Run {
     /// GPUs it may hold at once.
     pub fn slots(&self, capacity: u32) -> u32 {
         let limit = if self.strategy == Strategy::Sequential { 1 } else { self.max_concurrent.unwrap_or(capacity) };
@@ -220,8 +239,9 @@ impl Run {
         }
         self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
         if self.status == Status::Failed {
-            self.error =
-                Some(RunError::new("no_results", "no item of the run has a result; each one says why in the results"));
+            let none =
+                || RunError::new("no_results", "no item of the run has a result; each one says why in the results");
+            self.error = Some(self.stopped.clone().unwrap_or_else(none));
         }
         self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
         self.simulated = Some(simulated);
@@ -230,6 +250,15 @@ impl Run {
         self.completed_at = Some(now);
         self.dispatchable = false;
         true
+    }
+
+    /// No further shard is to be started. True if that changed something.
+    pub fn stop(&mut self, reason: RunError) -> bool {
+        let stops = matches!(self.status, Status::Queued | Status::Running) && self.stopped.is_none();
+        if stops {
+            self.stopped = Some(reason);
+        }
+        stops
     }
 
     /// The run cannot go on. True if that changed something.

@@ -21,6 +21,11 @@ impl Timestamp {
         (self.0 - earlier.0).as_seconds_f64()
     }
 
+    /// The month of UTC that holds this moment, `2026-11`. The order of the texts is the order of the months.
+    pub fn month(self) -> String {
+        self.0.format("%Y-%m").to_string()
+    }
+
     /// This moment and so many seconds.
     pub fn plus_seconds(self, seconds: u64) -> Self {
         Timestamp(self.0 + TimeDelta::seconds(seconds.min(u64::from(u32::MAX)) as i64))

@@ -3,6 +3,7 @@
 
 use crate::tokens::Verifier;
 use axum::extract::FromRef;
+use domain::Slots;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
 use std::{sync::Arc, time::Duration};
 
@@ -34,6 +35,13 @@ pub struct Settings {
     pub bucket_prefix: String,
     /// Origins of web frontends that may call the API; `*` allows any.
     pub cors_origins: Vec<String>,
+}
+
+impl Settings {
+    /// The GPUs there are to hand out.
+    pub fn slots(&self) -> Slots {
+        Slots { capacity: self.gpu_capacity, reserve: self.gpu_reserve }
+    }
 }
 
 impl Default for Settings {

@@ -5,11 +5,14 @@
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
 use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, RejectReason, Verdict};
-use domain::{Item, JobId, Rejected, Uid};
+use domain::{Item, JobId, Rejected, Uid, ligand_class};
 use futures::StreamExt;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::io::{self, BufReader};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufReader},
+};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -42,7 +45,15 @@ pub struct Judged {
     pub invalid: u32,
     /// The first hundred invalid rows.
     pub listed: Vec<Rejected>,
-    /// Heavy atoms of all accepted ligands together.
+    /// The accepted ligands by [`ligand_class`].
+    pub sizes: BTreeMap<u32, OfSize>,
+}
+
+/// Ligands of one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OfSize {
+    pub ligands: u32,
+    /// Heavy atoms of all of them together.
     pub heavy_atoms: u64,
 }
 
@@ -60,9 +71,10 @@ pub enum IngestError {
 }
 
 impl Judged {
-    /// Mean heavy atoms of a ligand, rounded up; 0 for designs.
-    pub fn mean_heavy_atoms(&self) -> u32 {
-        self.heavy_atoms.div_ceil(u64::from(self.accepted.max(1))) as u32
+    /// So many designs, which have no ligands.
+    fn designs(count: u32) -> Self {
+        let sizes = BTreeMap::from([(ligand_class(0), OfSize { ligands: count, heavy_atoms: 0 })]);
+        Judged { accepted: count, sizes, ..Judged::default() }
     }
 
     /// The refusal that lists every bad row, the first hundred by name. `pointer` is where the rows are in the request.
@@ -104,7 +116,7 @@ impl Ligands {
 /// Judges every row and writes nothing.
 pub async fn check(blobs: &Blobs, ligands: &Ligands) -> Result<Judged, IngestError> {
     if let Ligands::Designs(count) = ligands {
-        return Ok(Judged { accepted: *count, ..Judged::default() });
+        return Ok(Judged::designs(*count));
     }
     let rows = open(blobs, ligands).await?;
     blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await
@@ -170,7 +182,9 @@ fn judge(
                 if judged.accepted > MOST_LIGANDS {
                     return Err(IngestError::TooMany);
                 }
-                judged.heavy_atoms += u64::from(ligand.heavy_atoms());
+                let class = judged.sizes.entry(ligand_class(ligand.heavy_atoms())).or_default();
+                class.ligands += 1;
+                class.heavy_atoms += u64::from(ligand.heavy_atoms());
                 accept(item(judged.accepted, row, name, &ligand)).map_err(gone)?;
             }
             Verdict::Rejected { row, name, smiles, reason } => {
@@ -222,7 +236,7 @@ pub async fn write_designs(blobs: &Blobs, uid: &Uid, job: &JobId, count: u32) ->
     let options = || PutOptions::of_type("application/x-ndjson");
     blobs.put_bytes(&places::library(uid, job)?, lines, options()).await?;
     blobs.put_bytes(&places::rejected(uid, job)?, Bytes::new(), options()).await?;
-    Ok(Judged { accepted: count, ..Judged::default() })
+    Ok(Judged::designs(count))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -2,7 +2,7 @@
 
 use super::shards::{self, REPORT_LIMIT};
 use crate::places;
-use domain::{Item, JobType, Outcome, Report, ResultRow, Run, Shard};
+use domain::{Item, JobType, Outcome, Plan, Report, ResultRow, Run, Shard};
 use futures::StreamExt;
 use platform::{Blobs, Docs, Query, Result};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,9 @@ use tokio::io::AsyncBufReadExt;
 
 /// Shards that are read at once.
 const SIDE_BY_SIDE: usize = 16;
+
+/// Bytes of an item in [`places::positions`].
+const POSITION_BYTES: u64 = 4;
 
 /// Other names of molecules by the row under which they run.
 pub type OtherNames = BTreeMap<u64, Vec<String>>;
@@ -40,8 +43,9 @@ async fn of_shard(blobs: &Blobs, run: &Run, shard: &Shard, names: &OtherNames) -
 
 /// One item by its 1-based index, with its row if it has ended.
 pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Option<(Item, Option<ResultRow>)>> {
-    let planned = run.plan.as_ref().filter(|plan| plan.ready).and_then(|plan| plan.shard_of(index));
-    let Some(shard) = planned else { return Ok(None) };
+    let Some(plan) = run.plan.as_ref().filter(|plan| plan.ready) else { return Ok(None) };
+    let position = position(blobs, run, plan, index).await?;
+    let Some(shard) = position.and_then(|position| plan.shard_at(position)) else { return Ok(None) };
     let (uid, job_id) = (&run.uid, &run.job_id);
     let items = shards::input(blobs, uid, job_id, shard).await?.items;
     let Some(item) = items.into_iter().find(|item| item.index == index) else { return Ok(None) };
@@ -49,6 +53,18 @@ pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Op
     let outcomes = outcomes(blobs, &shard).await?.unwrap_or_default();
     let outcome = outcomes.into_iter().find(|outcome| outcome.index == index);
     Ok(Some((item.clone(), outcome.map(|outcome| row(run, item, outcome, &OtherNames::new())))))
+}
+
+/// Where the item stands in the order of the shards.
+async fn position(blobs: &Blobs, run: &Run, plan: &Plan, index: u32) -> Result<Option<u32>> {
+    let Some(of_library) = index.checked_sub(1).filter(|of_library| *of_library < plan.items) else { return Ok(None) };
+    if !plan.is_grouped() {
+        return Ok(Some(of_library));
+    }
+    let at = u64::from(of_library) * POSITION_BYTES;
+    let path = places::positions(&run.uid, &run.job_id)?;
+    let bytes = blobs.get_range(&path, at..at + POSITION_BYTES).await?;
+    Ok(bytes.as_ref().try_into().ok().map(u32::from_le_bytes))
 }
 
 async fn outcomes(blobs: &Blobs, shard: &Shard) -> Result<Option<Vec<Outcome>>> {

@@ -2,12 +2,13 @@
 //! whose event sets everything else going. What dies in between leaves objects that nothing points to.
 
 use super::{
+    costs,
     library::{self, IngestError, Judged, Ligands},
     repeat::{remember, repeated},
 };
 use crate::{FieldProblem, Problem, Settings, World, places, telemetry::traceparent};
 use domain::{
-    Cost, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
+    Cost, JobId, JobType, Learned, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
 };
 use models::{Accepted, FieldError, Model};
 use platform::{Blobs, Clock, Docs, Ids, PutOptions, Write};
@@ -128,7 +129,8 @@ pub async fn submit(
     if judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0) {
         return Err(judged.refusal(ligands.pointer()));
     }
-    let mut run = build(&submission, job_id, &judged, ports);
+    let learned = costs::learned(ports.docs, submission.model).await;
+    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
     if let Ligands::One(row) = &ligands {
         run.ligand_smiles = Some(row.smiles.clone());
     }
@@ -171,7 +173,8 @@ pub async fn submit_upload(
         Err(error @ (IngestError::Library(_) | IngestError::TooMany)) => (Judged::default(), Some(error.to_string())),
         Err(error) => return Err(error.into()),
     };
-    let mut run = build(&submission, job_id, &judged, ports);
+    let learned = costs::learned(ports.docs, submission.model).await;
+    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
     let error = unreadable.map(|message| RunError::new("unreadable_library", &message)).or_else(|| {
         let message = format!("none of the {} rows of the library can be run", judged.rejected);
         (judged.accepted == 0).then(|| RunError::new("no_valid_ligand", &message))
@@ -191,7 +194,7 @@ pub async fn refuse_upload(
     job_id: JobId,
     error: RunError,
 ) -> Result<Option<Run>, Problem> {
-    let mut run = build(&submission, job_id, &Judged::default(), ports);
+    let mut run = build(&submission, job_id, &Judged::default(), None, ports);
     run.fail(error, ports.clock.now().into());
     create_once(ports.docs, run).await
 }
@@ -226,13 +229,14 @@ async fn write_inputs(
     Ok(judged)
 }
 
-fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
+fn build(submission: &Submission, job_id: JobId, judged: &Judged, learned: Option<&Learned>, ports: &Ports<'_>) -> Run {
     let now = Timestamp::from(ports.clock.now());
+    let job_type = if submission.batch { JobType::BatchParent } else { JobType::Individual };
     let Submission { accepted, model, .. } = submission;
     let mut run = Run {
         job_id,
         uid: submission.uid.clone(),
-        job_type: if submission.batch { JobType::BatchParent } else { JobType::Individual },
+        job_type,
         status: Status::Queued,
         name: submission.name.clone(),
         model: model.name().to_owned(),
@@ -249,6 +253,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         target_residues: accepted.target_residues,
         items: judged.accepted,
         rejected: judged.rejected,
+        lane: job_type.lane(),
+        weight: 1,
         priority: submission.priority,
         strategy: submission.strategy,
         max_concurrent: submission.max_concurrent,
@@ -259,10 +265,12 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         progress: Progress::new(judged.accepted, 0, 0, 0),
         progress_at: now,
         cost: Cost::default(),
+        month: now.month(),
         told: 0,
         aggregation: None,
         results: None,
         summary: None,
+        stopped: None,
         retry_of: None,
         retried_by: None,
         simulated: None,
@@ -274,9 +282,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<
         run.progress = Progress::default();
         return run;
     }
-    let profile = model.profile(run.target_residues, judged.mean_heavy_atoms(), &run.parameters);
     let slots = run.slots(ports.settings.gpu_capacity);
-    let plan = Planning { items: run.items, profile, strategy: run.strategy, slots }.plan();
+    let plan = costs::plan(*model, accepted, judged, learned, run.strategy, slots);
     run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
     run.plan = Some(plan);
     run

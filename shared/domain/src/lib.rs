@@ -18,6 +18,7 @@ mod results;
 mod round;
 mod run;
 mod shard;
+pub mod simulate;
 mod summary;
 mod time;
 

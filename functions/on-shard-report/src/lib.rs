@@ -1,6 +1,6 @@
 //! `on-shard-report`: a worker wrote a report. The shard's document takes it over if it is news, and the run is looked
-//! at in any case: a report that arrives twice must not be the one that nobody counted. The last words of a
-//! worker whose run was purged meanwhile are removed, with what else it left.
+//! at in any case: a report that arrives twice must not be the one that nobody counted. A shard that is done teaches what
+//! its model takes. The last words of a worker whose run was purged meanwhile are removed, with what else it left.
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::Run;
@@ -9,8 +9,8 @@ use service::{
     events::Finalized,
     places,
     runs::{
-        self,
-        shards::{evaluate, refresh, wake_dispatcher},
+        self, costs,
+        shards::{evaluate, take_over, wake_dispatcher},
     },
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -28,15 +28,17 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
         tracing::warn!(object = %object.path, "this object is no report");
         return Ok(StatusCode::NO_CONTENT);
     };
-    let shard = refresh(&world, &uid, &job, shard).await?;
-    if shard.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
+    let taken_over = take_over(&world, &uid, &job, shard).await?;
+    if taken_over.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
         tracing::info!(job.id = %job, "a report of a purged run");
         runs::remove_objects(&world, &uid, &job).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
     evaluate(&world, &uid, &job).await?;
-    if shard.is_some_and(|shard| shard.done) {
-        wake_dispatcher(&world).await?;
+    let Some((shard, news)) = taken_over.filter(|(shard, _)| shard.done) else { return Ok(StatusCode::NO_CONTENT) };
+    wake_dispatcher(&world).await?;
+    if news {
+        costs::learn(&world, &uid, &job, &shard).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,13 @@
 use super::*;
 use axum::{body::Body as HttpBody, http::Request};
 use platform::docs::Body;
-use service::testing::{Bench, post_event, router as served};
+use service::{
+    runs::{
+        requests::{Asked, BatchRequest},
+        submit,
+    },
+    testing::{Bench, SEQUENCE, post_event, router as served, smiles, user},
+};
 
 async fn created(bench: &Bench, run: &Run) -> Request<HttpBody> {
     bench.document_event(&places::job(&run.uid, &run.job_id)).await
@@ -212,4 +218,28 @@ async fn ligands_of_like_size_share_shards_and_every_one_is_still_found_by_its_i
     assert_eq!(seen, (1..=60).collect::<Vec<_>>());
     let beyond = runs::rows::one(&bench.world.docs, &bench.world.blobs, &run, 61).await.unwrap();
     assert!(beyond.is_none());
+}
+
+#[tokio::test]
+async fn the_targets_alignment_is_one_object_that_every_shard_uses() {
+    let bench = Bench::new().await;
+    let alignment = format!(">target\n{SEQUENCE}\n>hit\n{}\n", SEQUENCE.replace('K', "R"));
+    let ligands: Vec<_> = (1..=7).map(|n| serde_json::json!({"smiles": smiles(n)})).collect();
+    let body = serde_json::json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ligands,
+        "strategy": "parallel", "inputs": {"msa": alignment}});
+    let batch: BatchRequest = serde_json::from_value(body).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(user("u1"), &bench.world.settings).unwrap();
+    let run = submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap();
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let mut holding = vec![];
+    let all = places::run_prefix(&run.uid, &run.job_id);
+    for object in bench.world.blobs.list(places::ARTIFACTS, &all, None, 100).await.unwrap() {
+        let text = String::from_utf8(bench.world.blobs.get(&object.path, 1 << 20).await.unwrap().to_vec()).unwrap();
+        holding.extend(text.contains(">hit").then(|| object.path.clone()));
+    }
+    assert_eq!(holding, [places::input_file(&run.uid, &run.job_id, "msa.a3m").unwrap()]);
+    let run = bench.run(&run).await;
+    assert_eq!((run.plan.unwrap().shards, run.input_files.as_slice()), (3, ["msa.a3m".to_owned()].as_slice()));
+    assert_eq!(run.input["msa"], "msa.a3m", "what the worker stages names the one file, for every ligand");
 }

@@ -11,7 +11,7 @@ use crate::{
     weights,
 };
 use domain::{Item, ItemError, Outcome, OutcomeStatus, Run, Scores, Timestamp};
-use models::{Model, Reading, Stage, UNUSABLE};
+use models::{Accelerator, Model, Reading, Stage, UNUSABLE};
 use platform::{Error as PlatformError, PutOptions};
 use service::{places, runs::shards};
 use std::{
@@ -156,13 +156,18 @@ impl Session {
         let patience = self.patience(config, stage.items);
         let mut stalled = false;
         let mut well = true;
+        self.ledger.started(device(config));
         for step in self.model.stage(stage)? {
             let mut process = Process::start(&step, &log)?;
             well = loop {
                 if let Some(well) = process.wait(config.poll).await? {
                     break well;
                 }
-                self.take(stage, &log.text(), None).await?;
+                let printed = log.text();
+                if self.model.loaded(&printed) {
+                    self.ledger.loaded(self.ports.clock.now().into());
+                }
+                self.take(stage, &printed, None).await?;
                 if let Some(ended) = self.look_around(config).await? {
                     process.kill().await?;
                     return Ok(Try::Stop(ended));
@@ -281,6 +286,14 @@ impl Session {
             provenance.insert("seed".to_owned(), seed.to_string());
         }
         provenance
+    }
+}
+
+/// What the model runs on, as the profiles name it.
+fn device(config: &Config) -> &'static str {
+    match config.tools.accelerator {
+        Accelerator::Gpu => places::GPU,
+        Accelerator::Cpu => "cpu",
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use domain::{JobType, Lane};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::testing::{Bench, SEQUENCE};
 
 const PATH: &str = "/api/v1/predict";

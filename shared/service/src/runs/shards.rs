@@ -45,21 +45,26 @@ pub async fn input(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<
 
 /// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
 pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Shard>> {
+    Ok(take_over(world, uid, job, shard).await?.map(|(shard, _)| shard))
+}
+
+/// The same, with whether it was news: of many who see a report, one takes it over.
+pub async fn take_over(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<(Shard, bool)>> {
     let path = places::shard(uid, job, shard);
     loop {
         let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
         if read.value.done {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         }
         let Some((name, report)) = newest(&world.blobs, uid, job, &read.value).await? else {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         };
         if !read.value.accept(&report, &name, world.clock.now().into()) {
-            return Ok(Some(read.value));
+            return Ok(Some((read.value, false)));
         }
         match world.docs.replace(&read).await {
             Err(error) if error.is_race() => continue,
-            outcome => return outcome.map(|()| Some(read.value)),
+            outcome => return outcome.map(|()| Some((read.value, true))),
         }
     }
 }

@@ -126,9 +126,7 @@ pub async fn submit(
         None => JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?,
     };
     let judged = library::check(ports.blobs, &ligands).await?;
-    if judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0) {
-        return Err(judged.refusal(ligands.pointer()));
-    }
+    runnable(&judged, &ligands, on_invalid)?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
     if let Ligands::One(row) = &ligands {
@@ -155,6 +153,12 @@ pub async fn submit(
         }
         (Err(error), _) => Err(error.into()),
     }
+}
+
+/// Whether anything may run: not where no row can, or where a bad one refuses all.
+pub(super) fn runnable(judged: &Judged, ligands: &Ligands, on_invalid: OnInvalid) -> Result<(), Problem> {
+    let refused = judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0);
+    if refused { Err(judged.refusal(ligands.pointer())) } else { Ok(()) }
 }
 
 /// Takes in what was uploaded, under an id made from the upload itself: the same upload is one run, however often its
@@ -229,7 +233,14 @@ async fn write_inputs(
     Ok(judged)
 }
 
-fn build(submission: &Submission, job_id: JobId, judged: &Judged, learned: Option<&Learned>, ports: &Ports<'_>) -> Run {
+/// The run of a submission, planned where there is something to run.
+pub(super) fn build(
+    submission: &Submission,
+    job_id: JobId,
+    judged: &Judged,
+    learned: Option<&Learned>,
+    ports: &Ports<'_>,
+) -> Run {
     let now = Timestamp::from(ports.clock.now());
     let job_type = if submission.batch { JobType::BatchParent } else { JobType::Individual };
     let Submission { accepted, model, .. } = submission;
@@ -289,7 +300,8 @@ fn build(submission: &Submission, job_id: JobId, judged: &Judged, learned: Optio
     run
 }
 
-fn within_budget(run: &Run) -> Result<(), Problem> {
+/// Whether the estimate is within the submission's own limit.
+pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
     match (run.cost.estimated_usd, run.max_cost_usd) {
         (Some(estimate), Some(limit)) if estimate > limit => {
             Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))

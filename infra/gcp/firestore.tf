@@ -15,6 +15,14 @@ locals {
     queue-of-one   = { collection = "jobs", scope = "COLLECTION", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # reconcile, system-status: all users' unfinished runs, the oldest first
     unfinished = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    # submissions: the GPU seconds charged to a user's runs of a month
+    gpu-seconds-of-month = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["charged_gpu_seconds", "ASCENDING"]] }
+    # system-status: the runs completed last
+    completed = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "DESCENDING"]] }
+    # list-deliveries: what was sent to an endpoint, the newest first
+    deliveries-of-webhook = { collection = "deliveries", scope = "COLLECTION", fields = [["webhook_id", "ASCENDING"], ["created_at", "DESCENDING"]] }
+    # reconcile: all users' deliveries that wait, the longest due first
+    deliveries-due = { collection = "deliveries", scope = "COLLECTION_GROUP", fields = [["state", "ASCENDING"], ["next_attempt_at", "ASCENDING"]] }
     # the progress of a run: sums over the shards that run. Each sum is a query of its own; over all shards they need none
     completed-of-running = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["completed", "ASCENDING"]] }
     failed-of-running    = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["failed", "ASCENDING"]] }
@@ -33,6 +41,10 @@ locals {
     jobs   = ["progress_at", "started_at", "ended_at", "completed_at", "input", "parameters", "plan", "progress", "stopped", "summary"]
     shards = ["updated_at", "worker"]
     pools  = ["leases"]
+    # Secrets and URLs belong in no index either.
+    webhooks   = ["endpoints"]
+    deliveries = ["payload", "attempts"]
+    notices    = ["at"]
   }
   unindexed_fields = merge([
     for collection, fields in local.unindexed : { for field in fields : "${collection}.${field}" => { collection = collection, field = field } }
@@ -101,9 +113,10 @@ resource "google_firestore_field" "unindexed" {
   index_config {}
 }
 
-# What an Idempotency-Key was answered is forgotten after its day, which execution a claim started after a week.
+# What an Idempotency-Key was answered is forgotten after its day, which execution a claim started and what a user was
+# told of after a week, how it was delivered after a month.
 resource "google_firestore_field" "expiry" {
-  for_each = toset(["idempotency", "claims"])
+  for_each = toset(["idempotency", "claims", "notices", "deliveries"])
 
   database   = google_firestore_database.main.name
   collection = each.value

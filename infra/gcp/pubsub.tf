@@ -3,7 +3,7 @@
 locals {
   # Those the code knows, and any other that a row subscribes to.
   topics = distinct(concat(
-    ["dispatch", "execution-ended", "notify", "dead-letter"], [for row in values(local.messages) : row.trigger.topic]
+    ["dispatch", "execution-ended", "webhooks", "dead-letter"], [for row in values(local.messages) : row.trigger.topic]
   ))
 }
 

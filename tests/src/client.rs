@@ -45,7 +45,7 @@ impl Client {
     }
 
     pub fn with_key(&self, key: &str) -> Self {
-        let name = HeaderName::from_static(service::caller::API_KEY);
+        let name = HeaderName::from_static(service::api_key::API_KEY);
         Client { credential: Some((name, key.parse().unwrap())), ..self.clone() }
     }
 

@@ -42,6 +42,11 @@ impl Server {
         Server { client, address, key, child, _printed: printed }
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// `kill -9`. Its tasks notice by themselves.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();

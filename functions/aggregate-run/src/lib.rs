@@ -7,7 +7,10 @@ use domain::Run;
 use service::{
     Function, Result, Trigger, World,
     events::DocumentChange,
-    runs::{self, results, rows},
+    runs::{
+        self,
+        results::{self, Layout},
+    },
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -37,9 +40,7 @@ async fn aggregate_run(State(world): State<World>, change: DocumentChange) -> Re
 
 /// Writes the results in the turn `token`, and ends the run with them.
 async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
-    let rows = rows::ended(&world.docs, &world.blobs, run).await?;
-    let simulated = rows.iter().any(|row| row.simulated);
-    let summary = results::write(&world.blobs, run, token, rows).await?;
+    let Layout { summary, simulated, .. } = results::write(&world.docs, &world.blobs, run, token).await?;
     let finish = |run: &mut Run| run.finish(token, summary.clone(), simulated, world.clock.now().into());
     let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
         tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");

@@ -60,7 +60,15 @@ async fn a_batch_is_completed_once_its_results_are_written() {
     let names: Vec<_> = results.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["batch_results.json", "ranked.idx", "ranked.ndjson", "rejected.csv", "results.csv", "summary.json"]
+        [
+            "batch_results.json",
+            "layout.json",
+            "orders.idx",
+            "ranked.ndjson",
+            "rejected.csv",
+            "results.csv",
+            "summary.json"
+        ]
     );
     let run = bench.run(&run).await;
     assert_eq!((run.status, run.progress.percent, run.progress.milestone), (Status::Completed, 100.0, 100));

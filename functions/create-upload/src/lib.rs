@@ -1,14 +1,16 @@
 //! `POST /api/v1/uploads`: a signed link for a library. What the screen is to do is checked and written first; when the
 //! file arrives, the screen starts by itself.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode};
 use domain::{Priority, Strategy, Timestamp};
 use platform::{BlobPath, Method, PutOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{
-    Body, Caller, Function, Problem, Refusals, Result, World, places,
+    Body, Caller, Function, IdempotencyKey, Problem, Refusals, Result, World, places,
+    repeat::{self, Answer, Decided, Kept},
     runs::{
+        quota,
         screen::{self, Part, Screen},
         submit::{self, OnInvalid},
     },
@@ -70,19 +72,19 @@ struct Upload {
 
 /// A link for a library. When the file has arrived there, the screen starts.
 #[utoipa::path(post, path = "/api/v1/uploads", tag = "batches", request_body = UploadRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "sent again, the same request gets a link to the same object")),
     responses((status = 201, body = Upload), Refusals))]
 async fn create_upload(
     caller: Caller,
     State(world): State<World>,
-    Body { value, .. }: Body<UploadRequest>,
-) -> Result<(StatusCode, Json<Upload>)> {
+    IdempotencyKey(key): IdempotencyKey,
+    Body { value, digest }: Body<UploadRequest>,
+) -> Result<Answer> {
     let model = submit::model(&value.model)?;
     let accepted = submit::accept(model, value.protein_sequence.as_deref(), &value.inputs, &value.parameters)?;
     if accepted.designs.is_some() {
         return Err(Problem::field("/model", "this model designs binders and takes no library"));
     }
-    let folder = format!("{}/{}", caller.uid, world.ids.next());
-    let object = library(&folder, &value.file_name)?;
     let screen = Screen {
         model: Some(value.model),
         protein_sequence: value.protein_sequence,
@@ -95,12 +97,27 @@ async fn create_upload(
         max_cost_usd: submit::budget(value.max_cost_usd)?,
         on_invalid: value.on_invalid,
     };
+    // What arrives at the link brings no token.
+    quota::note_tier(&world.docs, &caller).await?;
+    let repeatable = repeat::repeatable(key, digest);
+    let decide = |id| offer(&world, &caller, &value.file_name, &screen, id);
+    repeat::once(&world, &caller.uid, "uploads", repeatable, decide).await
+}
+
+/// Writes the settings and makes the link: the folder of an id holds the same however often that is done.
+async fn offer(world: &World, caller: &Caller, file_name: &str, screen: &Screen, id: String) -> Result<Decided> {
+    let folder = format!("{}/{id}", caller.uid);
+    let object = library(&folder, file_name)?;
     let settings = BlobPath::new(places::UPLOADS, format!("{folder}/screen.yaml"))?;
-    world.blobs.put_json(&settings, &screen, PutOptions::default()).await?;
+    match world.blobs.put_json(&settings, screen, PutOptions::default().create_once()).await {
+        Err(platform::Error::AlreadyExists(_)) => {}
+        outcome => drop(outcome?),
+    }
     let upload_url = world.blobs.link(&object, Method::Put, VALID, None).await?.to_string();
     let expires_at = Timestamp::from(world.clock.now()).plus_seconds(VALID.as_secs());
-    let object = object.name().to_owned();
-    Ok((StatusCode::CREATED, Json(Upload { upload_url, method: Method::Put.as_str(), expires_at, object })))
+    let upload = Upload { upload_url, method: Method::Put.as_str(), expires_at, object: object.name().to_owned() };
+    // A link is as good as a password while it lasts: it is made anew, not kept.
+    Ok(Decided { answer: Answer::new(StatusCode::CREATED, &upload)?, kept: Kept::Nothing, writes: vec![] })
 }
 
 fn boltz2() -> String {

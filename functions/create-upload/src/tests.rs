@@ -43,3 +43,30 @@ async fn what_could_not_be_screened_gets_no_link_and_writes_nothing() {
     }
     assert!(bench.world.blobs.list(places::UPLOADS, "", None, 10).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_request_sent_again_with_its_key_leads_to_the_same_object() {
+    let bench = Bench::new().await;
+    let body = json!({"file_name": "hits.csv", "protein_sequence": SEQUENCE});
+    let post = async |key, body: &Value| bench.post(FUNCTION, "u1", "/api/v1/uploads", Some(key), body).await;
+    let first = post("k", &body).await;
+    bench.wait(60);
+    let again = post("k", &body).await;
+    assert_eq!((again.status, again.text("/object")), (201, first.text("/object")));
+    assert_ne!(again.text("/expires_at"), first.text("/expires_at"), "the link is a new one");
+    assert_ne!(post("k2", &body).await.text("/object"), first.text("/object"));
+    assert_eq!(post("k", &json!({"file_name": "l.csv", "protein_sequence": SEQUENCE})).await.status, 422);
+    let kept = bench.world.docs.query::<Value>(&platform::Query::group("idempotency")).await.unwrap();
+    assert!(kept.iter().all(|kept| !kept.value.to_string().contains("signature")), "no link is kept");
+}
+
+#[tokio::test]
+async fn what_the_token_claims_is_noted_for_the_file_that_comes_without_one() {
+    let bench = Bench::new().await;
+    let mut caller = bench.caller("new");
+    for tier in [domain::Tier::Premium, domain::Tier::Default] {
+        caller.claimed_tier = Some(tier);
+        quota::note_tier(&bench.world.docs, &caller).await.unwrap();
+        assert_eq!(bench.account("new").await.tier(None), tier);
+    }
+}

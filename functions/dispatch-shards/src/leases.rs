@@ -1,6 +1,9 @@
 //! Leases: given back when their shards have ended, and turned into executions.
 
-use domain::{Lease, LeasedShard, Pool, Run, Shard, ShardState, Timestamp};
+use domain::{
+    Lease, LeasedShard, Pool, Run, Shard, ShardState, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Docs, ExecutionState, StartRequest};
 use service::{
     Result, World, chain, places,
@@ -17,7 +20,8 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
         let ended = run.is_none_or(|run| run.value.status.is_final());
         if ended {
             lease.held.clear();
-            if let Some(execution) = &lease.execution
+            if holds(Safeguard::CancelStops)
+                && let Some(execution) = &lease.execution
                 && let Err(error) = world.executions.cancel(execution).await
             {
                 // Its workers see that the run has ended; the other leases must not wait for this answer.
@@ -25,7 +29,7 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
             }
             continue;
         }
-        if now > lease.expires_at {
+        if now > lease.expires_at && holds(Safeguard::LeaseExpiry) {
             expired(world, lease).await?;
         }
         let mut held = vec![];

@@ -7,7 +7,10 @@ mod budget;
 mod leases;
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Demand, Lane, Lease, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp};
+use domain::{
+    Demand, Lane, Lease, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Docs, Query, Versioned};
 use serde::Deserialize;
 use service::{
@@ -61,7 +64,7 @@ async fn pool(docs: &Docs) -> Result<Versioned<Pool>> {
 async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     let slots = world.settings.slots();
     let free = slots.capacity.saturating_sub(pool.in_use());
-    if free == 0 {
+    if free == 0 && holds(Safeguard::PoolCapacity) {
         return Ok(());
     }
     let (runs, demands) = waiting(world).await?;
@@ -121,7 +124,7 @@ async fn startable(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<V
     }
     let held: Vec<_> = pool.held_by(&run.job_id).collect();
     let pending = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", "pending");
-    let pending = world.docs.query::<Shard>(&pending.limit(free + held.len() as u32)).await?;
+    let pending = world.docs.query::<Shard>(&pending.limit(free.max(1) + held.len() as u32)).await?;
     let waits = pending
         .iter()
         .filter(|shard| shard.value.launch < MAX_LAUNCHES)

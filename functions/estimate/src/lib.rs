@@ -99,8 +99,8 @@ fn read(caller: Caller, world: &World, body: Body<Value>) -> Result<Asked> {
     let single = OF_A_PREDICTION.iter().any(|member| body.value.get(member).is_some());
     let request = if single { EstimateRequest::Prediction(body.read()?) } else { EstimateRequest::Batch(body.read()?) };
     match request {
-        EstimateRequest::Batch(batch) => batch.read(caller.uid, &world.settings),
-        EstimateRequest::Prediction(prediction) => prediction.read(caller.uid),
+        EstimateRequest::Batch(batch) => batch.read(&caller, &world.settings),
+        EstimateRequest::Prediction(prediction) => prediction.read(&caller),
     }
 }
 

@@ -3,7 +3,7 @@ use domain::Source;
 use serde_json::json;
 use service::{
     runs::submit,
-    testing::{Bench, Reply, SEQUENCE, smiles, user},
+    testing::{Bench, Reply, SEQUENCE, smiles},
 };
 
 fn batch(ligands: u32, changes: Value) -> Value {
@@ -22,7 +22,7 @@ async fn ask(bench: &Bench, body: &Value) -> Reply {
 /// The run that a submission of this body makes.
 async fn submitted(bench: &Bench, body: &Value) -> Run {
     let batch: BatchRequest = serde_json::from_value(body.clone()).unwrap();
-    let Asked { submission, ligands, on_invalid } = batch.read(user("u1"), &bench.world.settings).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
     submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap()
 }
 

@@ -1,15 +1,18 @@
-//! Which object holds which format, and what to do where it is not there yet. The files of a batch with all its results
-//! never change: they are made once. Those of a cancelled batch hold what there is at the moment, under other names.
+//! Which object holds which format, and what to do where it is not there yet. The files of a set of results never
+//! change: they are made once, as streams, however many rows there are. A batch that was cancelled gets a set of what
+//! there is, and another one when there is more.
 
-use crate::{archive, pipe, records, table};
+use crate::{archive, records, table};
 use axum::http::StatusCode;
-use domain::{BatchResults, ResultRow, Run};
-use futures::StreamExt;
-use platform::{BlobPath, Blobs, Docs, PutOptions, blobs::Chunks};
+use domain::Run;
+use platform::{BlobPath, Blobs, PutOptions, blobs::Chunks};
 use serde::Deserialize;
 use service::{
-    Problem, Result, places,
-    runs::{exports, results},
+    Problem, Result, World, places,
+    runs::{
+        exports, pipe,
+        results::{self, Folder},
+    },
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -44,17 +47,22 @@ pub enum Format {
 }
 
 impl Format {
-    /// The name of the file, below the run's results.
-    pub fn file(self, run: &Run) -> String {
-        let name = match self {
+    /// The name of the object.
+    fn name(self) -> &'static str {
+        match self {
             Format::Csv => "results.csv",
             Format::Json => "batch_results.json",
             Format::Zip => "results.zip",
             Format::Parquet => "results.parquet",
             Format::Sdf => "results.sdf",
-            Format::Rejected => return "rejected.csv".to_owned(),
-        };
-        if has_all(run) { name.to_owned() } else { format!("partial-{name}") }
+            Format::Rejected => "rejected.csv",
+        }
+    }
+
+    /// The name of the file as users have it.
+    pub fn file(self, run: &Run) -> String {
+        let whole = run.results.is_some() || self == Format::Rejected;
+        if whole { self.name().to_owned() } else { format!("partial-{}", self.name()) }
     }
 
     fn content_type(self) -> &'static str {
@@ -68,47 +76,52 @@ impl Format {
     }
 }
 
-/// True where the rows can no longer change.
-fn has_all(run: &Run) -> bool {
-    run.results.is_some()
-}
-
-/// Where the format lies.
-fn place(run: &Run, format: Format) -> platform::Result<BlobPath> {
-    match run.results.filter(|_| format != Format::Rejected) {
-        Some(token) => places::final_result(&run.uid, &run.job_id, token, &format.file(run)),
-        None => places::result(&run.uid, &run.job_id, &format.file(run)),
-    }
-}
-
 /// The object that holds the format, made now if need be. A batch that has not ended is refused, but for the rows it
 /// rejected, which were known before it began.
-pub async fn ready(docs: &Docs, blobs: &Blobs, run: &Run, format: Format) -> Result<BlobPath> {
-    let path = place(run, format)?;
-    let lasting = has_all(run) || format == Format::Rejected;
-    if lasting && blobs.head(&path).await?.is_some() {
-        return Ok(path);
+pub async fn ready(world: &World, run: &Run, format: Format) -> Result<BlobPath> {
+    if format == Format::Rejected {
+        return rejected(&world.blobs, run).await;
     }
-    let rows = async || rows(docs, blobs, run).await;
-    let content = match format {
-        Format::Csv => whole(exports::results_csv(&rows().await?)?),
-        Format::Json => whole(json(&results::batch_results(run, rows().await?))?),
-        Format::Parquet => {
-            let rows = rows().await?;
-            pipe::blocking(move |sink| table::write(&rows, sink))
-        }
-        Format::Sdf => {
-            let rows = rows().await?;
-            pipe::blocking(move |sink| records::write(&rows, sink))
-        }
-        Format::Zip => zip(docs, blobs, run, rows().await?).await?,
-        Format::Rejected => {
-            exports::write_rejected_csv(blobs, run).await?;
-            return Ok(path);
+    let folder = match run.results {
+        Some(token) => Folder::of_token(run, token),
+        None if run.status.is_final() => results::partial(&world.docs, &world.blobs, &world.ids, run).await?,
+        None => {
+            let detail = format!("the batch has not ended; meanwhile read /api/v1/batches/{}/results", run.job_id);
+            return Err(Problem::conflict(detail).retry_after(AGAIN));
         }
     };
-    let options = PutOptions::of_type(format.content_type());
-    match blobs.put(&path, content, if lasting { options.create_once() } else { options }).await {
+    made(&world.blobs, run, &folder, format).await
+}
+
+async fn rejected(blobs: &Blobs, run: &Run) -> Result<BlobPath> {
+    let path = places::result(&run.uid, &run.job_id, &Format::Rejected.file(run))?;
+    if blobs.head(&path).await?.is_none() {
+        exports::write_rejected_csv(blobs, run).await?;
+    }
+    Ok(path)
+}
+
+/// The object in a folder of results that holds the format, made from its rows if it is not there.
+async fn made(blobs: &Blobs, run: &Run, folder: &Folder, format: Format) -> Result<BlobPath> {
+    let path = folder.file(format.name())?;
+    if blobs.head(&path).await?.is_some() {
+        return Ok(path);
+    }
+    let layout = folder.layout(blobs).await?;
+    let rows = folder.rows(blobs).await?;
+    let other = layout.other_scores.clone();
+    let content = match format {
+        Format::Csv => pipe::blocking(move |sink| exports::write_csv(rows, &other, sink)),
+        Format::Json => {
+            results::write_listing(blobs, run, folder, &layout).await?;
+            return Ok(path);
+        }
+        Format::Parquet => pipe::blocking(move |sink| table::write(rows, &other, sink)),
+        Format::Sdf => pipe::blocking(move |sink| records::write(rows, sink)),
+        Format::Zip => zip(blobs, run, folder, layout.rows()).await?,
+        Format::Rejected => return rejected(blobs, run).await,
+    };
+    match blobs.put(&path, content, PutOptions::of_type(format.content_type()).create_once()).await {
         // Whoever was faster wrote the same.
         Err(platform::Error::AlreadyExists(_)) => {}
         outcome => drop(outcome?),
@@ -116,33 +129,17 @@ pub async fn ready(docs: &Docs, blobs: &Blobs, run: &Run, format: Format) -> Res
     Ok(path)
 }
 
-/// The rows of a batch that has ended.
-async fn rows(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<Vec<ResultRow>> {
-    if !run.status.is_final() {
-        let detail = format!("the batch has not ended; meanwhile read /api/v1/batches/{}/results", run.job_id);
-        return Err(Problem::conflict(detail).retry_after(AGAIN));
-    }
-    Ok(results::all(docs, blobs, run).await?)
-}
-
 /// The archive, after the tables that go into it.
-async fn zip(docs: &Docs, blobs: &Blobs, run: &Run, rows: Vec<ResultRow>) -> Result<Chunks> {
-    let mut parts = vec![];
-    for (format, folder) in [(Format::Csv, ""), (Format::Json, "summary/"), (Format::Rejected, "")] {
-        match Box::pin(ready(docs, blobs, run, format)).await {
-            // A batch whose library could not be read has no list of rejected rows.
-            Err(problem) if format == Format::Rejected && problem.status() == StatusCode::NOT_FOUND => {}
-            made => parts.push((format!("{folder}{}", format.file(run)), made?)),
-        }
+async fn zip(blobs: &Blobs, run: &Run, folder: &Folder, rows: u64) -> Result<Chunks> {
+    let mut tables = vec![];
+    for (format, below) in [(Format::Csv, ""), (Format::Json, "summary/")] {
+        let path = Box::pin(made(blobs, run, folder, format)).await?;
+        tables.push((format!("{below}{}", format.file(run)), path));
     }
-    parts.extend(archive::structures(run, &rows)?);
-    Ok(archive::chunks(blobs.clone(), run.completed_at, parts))
-}
-
-fn whole(bytes: Vec<u8>) -> Chunks {
-    futures::stream::once(async { Ok(bytes.into()) }).boxed()
-}
-
-fn json(results: &BatchResults) -> platform::Result<Vec<u8>> {
-    Ok(serde_json::to_vec_pretty(results)?)
+    match rejected(blobs, run).await {
+        // A batch whose library could not be read has no list of rejected rows.
+        Err(problem) if problem.status() == StatusCode::NOT_FOUND => {}
+        path => tables.push((Format::Rejected.file(run), path?)),
+    }
+    Ok(archive::chunks(blobs.clone(), run.clone(), tables, folder.clone(), rows))
 }

@@ -3,16 +3,14 @@
 
 mod archive;
 mod files;
-mod pipe;
 mod records;
 mod table;
 
 use axum::{extract::State, response::Redirect};
 use domain::JobId;
 use files::ExportQuery;
-use platform::{Blobs, Docs};
 use service::{
-    Caller, Function, Path, Query, Refusals, Result, World,
+    Downloads, Function, Path, Query, Refusals, Result, World,
     runs::{self, exports},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -30,16 +28,15 @@ fn router() -> OpenApiRouter<World> {
     responses((status = 303, description = "The file is at `Location`, for fifteen minutes",
         headers(("Location" = String, description = "Signed link"))), Refusals))]
 async fn export_batch(
-    caller: Caller,
-    State(docs): State<Docs>,
-    State(blobs): State<Blobs>,
+    Downloads(caller): Downloads,
+    State(world): State<World>,
     Path(id): Path<JobId>,
     Query(asked): Query<ExportQuery>,
 ) -> Result<Redirect> {
-    let run = runs::find_batch(&docs, &caller, &id).await?.value;
+    let run = runs::find_batch(&world.docs, &caller, &id).await?.value;
     let name = format!("{id}_{}", asked.format.file(&run));
-    let file = files::ready(&docs, &blobs, &run, asked.format).await?;
-    Ok(exports::redirect(&blobs, &file, &name).await?)
+    let file = files::ready(&world, &run, asked.format).await?;
+    Ok(exports::redirect(&world.blobs, &file, &name).await?)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::io::{self, Write};
 
 /// Writes the records in the order of the rows. A ligand the chemistry library cannot draw is left out, and said so in
 /// the log: it was accepted as SMILES before it was run, so there should be none.
-pub fn write(rows: &[ResultRow], sink: &mut dyn Write) -> io::Result<()> {
+pub fn write(rows: impl Iterator<Item = io::Result<ResultRow>>, sink: &mut dyn Write) -> io::Result<()> {
     for row in rows {
+        let row = row?;
         let Some(smiles) = &row.ligand_smiles else { continue };
-        match chem::sdf_record(smiles, &row.ligand_name, &properties(row)) {
+        match chem::sdf_record(smiles, &row.ligand_name, &properties(&row)) {
             Ok(record) => sink.write_all(record.as_bytes())?,
             Err(error) => tracing::warn!(job.id = row.job_id, error = %error, "ligand left out of an sd file"),
         }

@@ -12,7 +12,6 @@ use parquet::{
     schema::types::{Type, TypePtr},
 };
 use std::{
-    collections::BTreeSet,
     io::{self, Write},
     sync::Arc,
 };
@@ -29,30 +28,33 @@ enum Column<'a> {
     Score(&'a str),
 }
 
-/// Writes the rows as one file, compressed with Snappy.
-pub fn write(rows: &[ResultRow], sink: &mut (dyn Write + Send)) -> io::Result<()> {
-    write_file(rows, sink).map_err(io::Error::other)
-}
-
-fn write_file(rows: &[ResultRow], sink: &mut (dyn Write + Send)) -> Result<()> {
-    let columns = columns(rows);
+/// Writes the rows as one file, compressed with Snappy; `other` are the scores beyond the fourteen. No more than a row
+/// group is held.
+pub fn write(
+    rows: impl Iterator<Item = io::Result<ResultRow>>,
+    other: &[String],
+    sink: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let columns = columns(other);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let mut file = SerializedFileWriter::new(sink, schema(&columns)?, Arc::new(properties))?;
-    for rows in rows.chunks(GROUP) {
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let rows = rows.by_ref().take(GROUP).collect::<io::Result<Vec<_>>>()?;
         let mut group = file.next_row_group()?;
         for column in &columns {
             if let Some(mut writer) = group.next_column()? {
-                column.write(rows, &mut writer)?;
+                column.write(&rows, &mut writer)?;
                 writer.close()?;
             }
         }
         group.close()?;
     }
-    file.close().map(|_| ())
+    file.close()?;
+    Ok(())
 }
 
-fn columns(rows: &[ResultRow]) -> Vec<Column<'_>> {
-    let other: BTreeSet<&str> = rows.iter().flat_map(|row| row.other_scores.keys().map(String::as_str)).collect();
+fn columns(other: &[String]) -> Vec<Column<'_>> {
     let mut columns = vec![
         Column::Whole("rank", |row| row.rank.map(i64::from)),
         Column::Text("job_id", |row| Some(row.job_id.clone())),
@@ -67,7 +69,7 @@ fn columns(rows: &[ResultRow]) -> Vec<Column<'_>> {
         Column::Score("confidence"),
         Column::Flag("has_structure", |row| Some(row.has_structure)),
     ];
-    columns.extend(Scores::FOURTEEN.into_iter().chain(other).map(Column::Score));
+    columns.extend(Scores::FOURTEEN.into_iter().chain(other.iter().map(String::as_str)).map(Column::Score));
     columns.extend([
         Column::Text("notes", |row| joined(&row.notes)),
         Column::Text("error_code", |row| row.error.as_ref().map(|error| error.code.clone())),

@@ -2,7 +2,7 @@ mod bench;
 
 use axum::http::StatusCode;
 use bench::{ASPIRIN, Bench, now};
-use domain::{BatchResults, ResultRow, Scores, Status};
+use domain::{BatchResults, Scores, Status};
 use parquet::{
     file::reader::{FileReader, SerializedFileReader},
     record::{Field, Row},
@@ -162,12 +162,13 @@ async fn a_file_is_made_once() {
 async fn a_cancelled_batch_gives_what_there_is_under_another_name() {
     let bench = Bench::new(Status::Cancelled).await;
     let csv = bench.export("csv").await;
-    assert_eq!((csv.path, records(&csv.bytes)), (bench.result("partial-results.csv"), 4));
+    let id = bench.run.job_id.as_str();
+    assert_eq!((csv.saved_as, records(&csv.bytes)), (format!("{id}_partial-results.csv"), 4));
+    assert_eq!(bench.export("csv").await.path, csv.path, "while nothing new is said, it is made once");
     let json: BatchResults = serde_json::from_slice(&bench.export("json").await.bytes).unwrap();
-    let shown: Vec<ResultRow> = bench.rows().await.into_iter().map(service::runs::views::shown).collect();
-    assert_eq!(json.jobs, shown);
+    assert_eq!(json.jobs, bench.rows().await);
     let zip = bench.export("zip").await;
-    assert_eq!(zip.path, bench.result("partial-results.zip"));
+    assert_eq!(zip.saved_as, format!("{id}_partial-results.zip"));
     let names: Vec<_> = ZipArchive::new(Cursor::new(zip.bytes)).unwrap().file_names().map(str::to_owned).collect();
     assert!(
         names.contains(&"partial-results.csv".to_owned()) && !names.contains(&"results.csv".to_owned()),

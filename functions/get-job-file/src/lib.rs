@@ -6,7 +6,7 @@ use domain::{JobId, JobRef, JobType, ResultRow, Run};
 use platform::{BlobPath, Blobs, Docs, Error, PutOptions};
 use serde::Deserialize;
 use service::{
-    Caller, Function, Path, Problem, Refusals, Result, World, places,
+    Downloads, Function, Path, Problem, Refusals, Result, World, places,
     runs::{self, exports, rows, views},
 };
 use utoipa::ToSchema;
@@ -41,7 +41,7 @@ enum Kind {
     responses((status = 303, description = "The file is at `Location`, for fifteen minutes",
         headers(("Location" = String, description = "Signed link"))), Refusals))]
 async fn get_job_file(
-    caller: Caller,
+    Downloads(caller): Downloads,
     State(docs): State<Docs>,
     State(blobs): State<Blobs>,
     Path((id, kind)): Path<(JobRef, Kind)>,

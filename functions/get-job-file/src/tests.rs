@@ -10,7 +10,7 @@ use domain::{
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use service::{
-    caller::API_KEY,
+    api_key::API_KEY,
     runs::shards::ShardInput,
     serve,
     testing::{self, start as now},
@@ -154,6 +154,7 @@ fn run(batch: bool, status: Status) -> Run {
         aggregation: None,
         results: None,
         month: String::new(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         stopped: None,
         retry_of: None,

@@ -60,6 +60,7 @@ async fn get_job_results(
         JobRef::Run(_) if run.job_type == JobType::Individual => 1,
         JobRef::Run(_) => return Ok(Json(JobResults::Page(results::page(&docs, &blobs, &run, &asked).await?))),
     };
+    results::check(&run, &asked)?;
     if index > run.items {
         return Err(Problem::not_found(run.job_id.child(index)));
     }

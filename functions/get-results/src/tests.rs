@@ -146,4 +146,6 @@ async fn older_clients_read_the_result_of_one_item_or_a_page_of_all() {
     bench.change(&single, |run| run.cancel(now)).await;
     assert_eq!(ask(single.job_id.to_string()).await.status, 404, "nothing more will come");
     assert_eq!(ask(run.job_id.child(6)).await.status, 404);
+    let item = format!("/api/v1/jobs/{}/results?limit=0", run.job_id.child(2));
+    assert_eq!(bench.get(FUNCTION, "u1", &item).await.status, 400, "also where it plays no part");
 }

@@ -7,7 +7,7 @@ use domain::{Price, Timestamp};
 use months::UsageQuery;
 use platform::Query as DocQuery;
 use serde::Serialize;
-use service::{Caller, Function, Problem, Query, Refusals, Result, World, places};
+use service::{Caller, Function, Problem, Query, Refusals, Result, World, places, runs::quota};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -26,7 +26,10 @@ struct Usage {
     gpu_seconds: f64,
     /// US dollars for these GPU seconds.
     usd: f64,
-    /// GPU seconds that may be used in a month; null where there is no limit.
+    /// GPU seconds charged to the month's budget: those of runs that were purged too, and what runs that have not ended
+    /// are planned to take.
+    charged_gpu_seconds: f64,
+    /// GPU seconds that may be charged to a month; null where there is no limit.
     limit_gpu_seconds: Option<f64>,
     /// Every month from the caller's first run to this one, the newest first.
     months: Vec<String>,
@@ -49,16 +52,19 @@ async fn get_usage(caller: Caller, State(world): State<World>, Query(query): Que
         return Err(Problem::parameter("month", "takes a year and a month, as 2026-11"));
     }
     let of_month = DocQuery::collection(places::jobs(&caller.uid)).equals("month", month.as_str());
-    let sums = ["cost.gpu_seconds", "progress.completed", "progress.failed"];
+    let sums = ["cost.gpu_seconds", "progress.completed", "progress.failed", "charged_gpu_seconds"];
     let used = world.docs.aggregate(&of_month, &sums).await?;
     let gpu_seconds = used.sums[0];
+    let (account, _) = quota::account(&world.docs, &caller.uid).await?;
+    let limit = f64::from(caller.tier.limits().gpu_minutes_per_month) * 60.0;
     Ok(Json(Usage {
+        charged_gpu_seconds: used.sums[3] + account.value.purged_in(&month),
         month,
         runs: used.count,
         ligands: Ligands { completed: used.sums[1] as u64, failed: used.sums[2] as u64 },
         gpu_seconds,
         usd: Price::L4_US_CENTRAL1.of(gpu_seconds),
-        limit_gpu_seconds: None,
+        limit_gpu_seconds: world.settings.limits.then_some(limit),
         months: months::since_the_first_run(&world.docs, &caller, now).await?,
     }))
 }

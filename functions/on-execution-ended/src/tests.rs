@@ -3,7 +3,7 @@ use axum::{body::Body, http::Request};
 use domain::{MAX_LAUNCHES, OutcomeStatus, Run, ShardState, Status};
 use serde_json::json;
 use service::{
-    runs::{rows, shards::refresh},
+    runs::shards::refresh,
     testing::{Bench, completed, execution_ended, post_event, push, router as served},
 };
 
@@ -74,7 +74,8 @@ async fn after_the_last_launch_items_fail_with_the_reason_and_results_are_kept()
     // The report that closes the shard is told of like any other.
     let shard = refresh(&bench.world, &run.uid, &run.job_id, 0).await.unwrap().unwrap();
     assert_eq!((shard.done, shard.completed, shard.failed), (true, 1, 2));
-    let rows = rows::ended(&bench.world.docs, &bench.world.blobs, &bench.run(&run).await).await.unwrap();
+    let mut rows = bench.rows(&bench.run(&run).await).await;
+    rows.sort_by_key(|row| row.row);
     assert_eq!(rows.iter().map(|row| row.row).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!((rows[1].status, rows[1].affinity_prob), (OutcomeStatus::Completed, Some(0.002)));
     for row in [&rows[0], &rows[2]] {

@@ -3,16 +3,18 @@
 //! after the library. A screen that cannot be becomes a failed run, so that its owner sees why.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{RunError, Source, Uid};
+use domain::{
+    JobId, RunError, Source, Uid,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Blobs, ObjectMeta};
-use serde_json::Value;
 use service::{
     Function, Problem, Result, Trigger, World,
     events::Finalized,
     places,
     runs::{
-        library::{Ligands, check},
-        screen::{Part, Screen, TEXT_LIMIT, job_id, place},
+        library::{IngestError, Ligands, MOST_LIGANDS, check},
+        screen::{self, Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
 };
@@ -110,12 +112,14 @@ async fn text(blobs: &Blobs, file: Option<&ObjectMeta>) -> Result<Result<Option<
     }
 }
 
-async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Screen, RunError>) -> Result<()> {
-    let job_id = job_id(&library.path, library.generation).map_err(Problem::internal)?;
+async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<Screen, RunError>) -> Result<()> {
+    let of_upload = || job_id(&library.path, library.generation);
+    let job_id = if holds(Safeguard::UploadName) { of_upload() } else { JobId::new(true, &world.ids.next()) };
+    let job_id = job_id.map_err(Problem::internal)?;
     let ports = world.submitting();
     let ligands = Ligands::Library(library.path.clone());
-    let submission = match screen {
-        Ok(screen) => submission(uid, library, screen),
+    let submission = match settings {
+        Ok(settings) => submission(uid, library, settings),
         Err(error) => Err(error),
     };
     let run = match submission {
@@ -128,7 +132,7 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Sc
                 submit::submit_upload(&ports, submission, job_id, ligands).await?
             }
         }
-        Err(error) => submit::refuse_upload(&ports, bare(uid, library), job_id, error).await?,
+        Err(error) => submit::refuse_upload(&ports, screen::bare(uid, &library.path), job_id, error).await?,
     };
     if let Some(run) = run {
         let status = run.status.as_str();
@@ -139,10 +143,10 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, screen: Result<Sc
 
 /// Bad rows, where the user wants none.
 async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
-    let judged = match check(&world.blobs, ligands).await {
+    let judged = match check(&world.blobs, ligands, MOST_LIGANDS).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
-        Err(service::runs::library::IngestError::Library(_)) => return Ok(None),
+        Err(IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooLarge) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok((judged.invalid > 0).then(|| {
@@ -152,55 +156,30 @@ async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
     }))
 }
 
-fn submission(uid: &Uid, library: &ObjectMeta, screen: Screen) -> Result<(Submission, OnInvalid), RunError> {
+fn submission(uid: &Uid, library: &ObjectMeta, settings: Screen) -> Result<(Submission, OnInvalid), RunError> {
     let wrong = |problem: Problem| RunError::new("invalid_screen", &problem.to_string());
-    let model = submit::model(model_name(&screen)).map_err(wrong)?;
-    let accepted = submit::accept(model, screen.protein_sequence.as_deref(), &screen.inputs, &screen.parameters);
+    let model = submit::model(model_name(&settings)).map_err(wrong)?;
+    let accepted = submit::accept(model, settings.protein_sequence.as_deref(), &settings.inputs, &settings.parameters);
     let accepted = accepted.map_err(wrong)?;
     if accepted.designs.is_some() {
         return Err(wrong(Problem::field("/model", "this model designs binders and takes no library")));
     }
     let submission = Submission {
         uid: uid.clone(),
+        claimed_tier: None,
         batch: true,
-        name: submit::name(screen.batch_name, "/batch_name").map_err(wrong)?.or_else(|| Some(folder_name(library))),
+        name: submit::name(settings.batch_name, "/batch_name")
+            .map_err(wrong)?
+            .or_else(|| Some(screen::name(&library.path))),
         model,
         accepted,
-        priority: screen.priority,
-        strategy: screen.strategy,
-        max_concurrent: submit::concurrency(screen.max_concurrent).map_err(wrong)?,
-        max_cost_usd: submit::budget(screen.max_cost_usd).map_err(wrong)?,
+        priority: settings.priority,
+        strategy: settings.strategy,
+        max_concurrent: submit::concurrency(settings.max_concurrent).map_err(wrong)?,
+        max_cost_usd: submit::budget(settings.max_cost_usd).map_err(wrong)?,
         source: Source::Upload(library.path.name().to_owned()),
     };
-    Ok((submission, screen.on_invalid.unwrap_or(OnInvalid::Skip)))
-}
-
-/// A submission of which nothing is known but whose it is.
-fn bare(uid: &Uid, library: &ObjectMeta) -> Submission {
-    let accepted = models::Accepted {
-        input: Value::Null,
-        files: vec![],
-        parameters: Value::Null,
-        target_residues: 0,
-        designs: None,
-    };
-    Submission {
-        uid: uid.clone(),
-        batch: true,
-        name: Some(folder_name(library)),
-        model: models::all()[0],
-        accepted,
-        priority: Default::default(),
-        strategy: Default::default(),
-        max_concurrent: None,
-        max_cost_usd: None,
-        source: Source::Upload(library.path.name().to_owned()),
-    }
-}
-
-/// `folder/file` below the user.
-fn folder_name(library: &ObjectMeta) -> String {
-    library.path.name().split_once('/').map_or("", |(_, rest)| rest).chars().take(200).collect()
+    Ok((submission, settings.on_invalid.unwrap_or(OnInvalid::Skip)))
 }
 
 #[cfg(test)]

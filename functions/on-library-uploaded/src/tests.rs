@@ -1,8 +1,9 @@
 use super::*;
 use axum::{body::Body, http::Request};
-use domain::{Run, Status};
-use platform::BlobPath;
+use domain::{Run, Status, Tier};
+use platform::{BlobPath, PutOptions};
 use service::testing::{Bench, SEQUENCE, post_event, router as served};
+use std::io::Write;
 
 const LIBRARY: &str = "name,smiles\nethanol,CCO\npropanol,CCCO\nbroken,C(\n";
 
@@ -249,4 +250,67 @@ async fn a_bucket_that_is_not_ours_and_what_is_no_event_are_refused() {
     assert_eq!(bench.tell(FUNCTION, ours).await, StatusCode::BAD_REQUEST);
     let request = Request::post("/").body(Body::from("{}")).unwrap();
     assert_eq!(post_event(served(FUNCTION, &bench.world), request).await, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_library_its_owners_limits_leave_no_room_for_says_so_and_stays() {
+    let bench = Bench::new().await;
+    bench.change_account("u1", |account| account.tier = Some(Tier::Default)).await;
+    upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    upload(&bench, "u1/abl1/first.csv", LIBRARY).await;
+    let second = upload(&bench, "u1/abl1/second.csv", LIBRARY).await;
+    tell(&bench, &second).await;
+    let runs = bench.runs("u1").await;
+    let failed: Vec<_> = runs.iter().filter_map(|run| run.error.as_ref()).collect();
+    assert_eq!((runs.len(), failed.len()), (2, 1), "one screen at a time");
+    assert_eq!(failed[0].code, "limit_exceeded");
+    assert!(failed[0].message.contains("concurrent_batches") && failed[0].message.contains("the file was kept"));
+    assert!(bench.world.blobs.head(&second).await.unwrap().is_some());
+    assert_eq!(bench.account("u1").await.batches.used, 1, "what is refused is not counted");
+}
+
+#[tokio::test]
+async fn a_library_with_more_ligands_than_the_tier_allows_is_not_read_to_its_end() {
+    let bench = Bench::new().await;
+    bench.change_account("u1", |account| account.tier = Some(Tier::Default)).await;
+    upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    let row = |n: u32| (0..11).map(|bit| if n & (1 << bit) == 0 { 'C' } else { 'N' }).collect::<String>();
+    let large: String = (0..1501).map(|n| format!("F{}Cl\n", row(n))).collect();
+    upload(&bench, "u1/abl1/large.smi", &large).await;
+    let error = only(&bench, "u1").await.error.unwrap();
+    assert_eq!(error.code, "limit_exceeded");
+    assert!(error.message.contains("ligands_per_batch of the tier default is 1500"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_file_that_was_made_to_grow_is_not_decompressed_to_its_end() {
+    let bench = Bench::new().await;
+    upload(&bench, "u1/abl1/target.fasta", &fasta()).await;
+    let mut small = flate2::write::GzEncoder::new(vec![], flate2::Compression::best());
+    small.write_all(b"name,smiles\nethanol,CCO\n").unwrap();
+    for _ in 0..32 {
+        small.write_all(&[b'\n'; 1 << 20]).unwrap();
+    }
+    let small = small.finish().unwrap();
+    assert!(small.len() < 64 * 1024, "{} bytes", small.len());
+    let path = BlobPath::new(places::UPLOADS, "u1/abl1/bomb.csv.gz").unwrap();
+    bench.world.blobs.put_bytes(&path, small, PutOptions::default()).await.unwrap();
+    tell(&bench, &path).await;
+    let error = only(&bench, "u1").await.error.unwrap();
+    assert_eq!(error.code, "unreadable_library");
+    assert!(error.message.contains("200 times its size when decompressed"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_library_that_vanishes_before_it_is_read_leaves_a_failed_run_that_says_so() {
+    let bench = Bench::new().await;
+    let library = bench.put(places::UPLOADS, "u1/abl1/library.csv", "smiles,name\nCCO,ethanol\n").await;
+    let meta = bench.world.blobs.head(&library).await.unwrap().unwrap();
+    bench.world.blobs.delete(&library).await.unwrap();
+    let settings = Screen { protein_sequence: Some("MKTAYIAKQR".into()), ..Screen::default() };
+    start(&bench.world, &"u1".to_owned().try_into().unwrap(), &meta, Ok(settings)).await.unwrap();
+    let runs = bench.runs("u1").await;
+    let error = runs[0].error.as_ref().unwrap();
+    assert_eq!((runs.len(), error.code.as_str()), (1, "unreadable_library"));
+    assert!(error.message.contains("removed"), "{}", error.message);
 }

@@ -3,14 +3,17 @@
 //! its model takes. The last words of a worker whose run was purged meanwhile are removed, with what else it left.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::Run;
+use domain::{
+    Run,
+    safeguard::{Safeguard, holds},
+};
 use service::{
     Function, Result, Trigger, World,
     events::Finalized,
     places,
     runs::{
         self, costs,
-        shards::{evaluate, take_over, wake_dispatcher},
+        shards::{evaluate, take_news, wake_dispatcher},
     },
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -28,14 +31,17 @@ async fn on_shard_report(State(world): State<World>, object: Finalized) -> Resul
         tracing::warn!(object = %object.path, "this object is no report");
         return Ok(StatusCode::NO_CONTENT);
     };
-    let taken_over = take_over(&world, &uid, &job, shard).await?;
-    if taken_over.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
+    let taken = take_news(&world, &uid, &job, shard).await?;
+    if taken.is_none() && world.docs.find::<Run>(&places::job(&uid, &job)).await?.is_none() {
         tracing::info!(job.id = %job, "a report of a purged run");
         runs::remove_objects(&world, &uid, &job).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
-    evaluate(&world, &uid, &job).await?;
-    let Some((shard, news)) = taken_over.filter(|(shard, _)| shard.done) else { return Ok(StatusCode::NO_CONTENT) };
+    let news = taken.as_ref().is_some_and(|(_, news)| *news);
+    if news || holds(Safeguard::ReevaluateOnDuplicate) {
+        evaluate(&world, &uid, &job).await?;
+    }
+    let Some((shard, _)) = taken.filter(|(shard, _)| shard.done) else { return Ok(StatusCode::NO_CONTENT) };
     wake_dispatcher(&world).await?;
     if news {
         costs::learn(&world, &uid, &job, &shard).await;

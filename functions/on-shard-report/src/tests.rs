@@ -2,7 +2,10 @@ use super::*;
 use axum::{body::Body, http::Request};
 use domain::{ItemError, Outcome, Report, Run, Status};
 use platform::{BlobPath, PutOptions, embedded::Event};
-use service::testing::{Bench, completed, post_event, router as served};
+use service::{
+    runs::shards,
+    testing::{Bench, completed, post_event, router as served},
+};
 
 mod learning;
 
@@ -88,7 +91,7 @@ async fn a_last_report_told_twice_moves_on_a_run_that_its_first_telling_did_not(
     for shard in 0..3 {
         last = Some(bench.final_report(&run, shard, 1).await);
         // The first delivery took the report over and died before it counted.
-        runs::shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
+        shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
     }
     assert_eq!(bench.run(&run).await.status, Status::Running);
     reported(&bench, &last.clone().unwrap()).await;
@@ -174,6 +177,22 @@ async fn what_is_no_report_of_the_shard_is_ignored_for_good() {
     bench.world.blobs.put_bytes(&good, text(&|_| {}), PutOptions::default()).await.unwrap();
     reported(&bench, &good).await;
     assert!(bench.shard(&run, 0).await.done, "the true report counts");
+}
+
+#[tokio::test]
+async fn what_is_no_report_hides_no_report_before_it() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    let good = bench.report(&run, 0, 1, false, vec![completed(&run, 1, 1)]).await;
+    let mut foreign: Report = bench.world.blobs.get_json(&good, 1 << 20).await.unwrap();
+    (foreign.attempt, foreign.seq, foreign.outcomes) = (2, 9, vec![]);
+    let folder = good.name().rsplit_once('/').unwrap().0;
+    bench.put("reports", &format!("{folder}/90000.json"), &serde_json::to_string(&foreign).unwrap()).await;
+    let rubbish = bench.put("reports", &format!("{folder}/90001.json"), "{\"uid\": \"u1\", ").await;
+    assert_eq!(reported(&bench, &rubbish).await, StatusCode::NO_CONTENT);
+    assert_eq!(bench.shard(&run, 0).await.completed, 1);
+    let known = shards::earlier_outcomes(&bench.world.blobs, &run.uid, &run.job_id, 0).await.unwrap();
+    assert_eq!(known.into_keys().collect::<Vec<_>>(), [1], "the next attempt starts from what is done");
 }
 
 #[tokio::test]

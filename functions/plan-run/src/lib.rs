@@ -1,11 +1,12 @@
 //! `plan-run`: a run's document was written. While the run waits to be cut into shards, its library is read line by
-//! line, once, and every shard gets its input object and its document: where the plan has ligands of like size share
+//! line, once, and every shard gets its input object and then its document: where the plan has ligands of like size share
 //! shards, one shard of each size is being filled. The plan itself was decided with the submission, so doing this again,
-//! or twice at once, makes the same shards.
+//! or twice at once, makes the same shards, and whoever takes over goes on where it stopped.
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{Group, Item, JobId, Plan, Run, Shard, Status, Timestamp, Uid};
-use platform::{Docs, Error, PutOptions, Write};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use platform::{Blobs, Docs, Error, PutOptions, Write};
 use service::{
     Function, Problem, Result, Trigger, World,
     events::DocumentChange,
@@ -15,13 +16,16 @@ use service::{
         shards::{self, ShardInput},
     },
 };
+use std::collections::BTreeSet;
 use tokio::io::AsyncBufReadExt;
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
-/// Shard documents written in one commit.
+/// Shard documents written in one commit, after their inputs; no more is held at once.
 const COMMIT: usize = 400;
+/// Objects written at once.
+const SIDE_BY_SIDE: usize = 32;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(plan_run))
@@ -57,12 +61,13 @@ async fn plan(world: &World, run: Run) -> Result<()> {
     Ok(shards::wake_dispatcher(world).await?)
 }
 
+/// Writes every shard's input and then its document: where an earlier planning was interrupted, what has both stays.
 async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
-    let now = world.clock.now().into();
+    let there = written(world, run).await?;
     let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
     let mut groups = Open::all(plan);
-    let (mut positions, mut documents) = (vec![], vec![]);
+    let (mut positions, mut inputs) = (vec![], vec![]);
     for _ in 0..plan.items {
         let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
         let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
@@ -70,21 +75,28 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
         let group = groups.get_mut(plan.group_of(item.heavy_atoms)).filter(|group| group.left > 0);
         let group = group.ok_or_else(|| Error::Invalid("the library holds other sizes than its plan".into()))?;
         positions.extend(group.position.to_le_bytes());
-        let Some(input) = group.add(plan, item) else { continue };
-        let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
-        world.blobs.put_json(&path, &input, PutOptions::default()).await?;
-        documents.push(input.shard);
-        if documents.len() == COMMIT {
-            create(&world.docs, &run.uid, &run.job_id, &documents, |shard| plan.size(shard), now).await?;
-            documents.clear();
+        inputs.extend(group.add(plan, item).filter(|input| !there.contains(&input.shard)));
+        if inputs.len() == COMMIT {
+            write(world, run, plan, std::mem::take(&mut inputs)).await?;
         }
     }
-    create(&world.docs, &run.uid, &run.job_id, &documents, |shard| plan.size(shard), now).await?;
+    write(world, run, plan, inputs).await?;
     if plan.is_grouped() {
         let path = places::positions(&run.uid, &run.job_id)?;
         world.blobs.put_bytes(&path, positions, PutOptions::default()).await?;
     }
     Ok(())
+}
+
+/// Writes some shards: all their inputs, then their documents.
+async fn write(world: &World, run: &Run, plan: &Plan, inputs: Vec<ShardInput>) -> Result<()> {
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    let shards: Vec<_> = inputs.iter().map(|input| input.shard).collect();
+    let puts: Vec<_> = inputs.into_iter().map(|input| put(&world.blobs, run, input)).collect();
+    stream::iter(puts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
+    create(&world.docs, &run.uid, &run.job_id, &shards, |shard| plan.size(shard), world.clock.now().into()).await
 }
 
 /// The shard of a group that is being filled.
@@ -121,6 +133,23 @@ impl Open {
         self.shard += 1;
         Some(input)
     }
+}
+
+async fn put(blobs: &Blobs, run: &Run, input: ShardInput) -> Result<()> {
+    let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
+    blobs.put_json(&path, &input, PutOptions::default()).await?;
+    Ok(())
+}
+
+/// The shards that an earlier planning of the run finished.
+async fn written(world: &World, run: &Run) -> Result<BTreeSet<u32>> {
+    let has_input = async |shard: Shard| {
+        let input = places::shard_input(&run.uid, &run.job_id, shard.shard)?;
+        Ok(world.blobs.head(&input).await?.map(|_| shard.shard))
+    };
+    let documents = shards::all(&world.docs, &run.uid, &run.job_id);
+    let heads = documents.map_ok(has_input).try_buffer_unordered(SIDE_BY_SIDE);
+    Ok(heads.try_filter_map(|shard| ready(Ok(shard))).try_collect().await?)
 }
 
 /// Creates the documents of shards; those that an earlier, interrupted planning made stay as they are.

@@ -6,7 +6,7 @@ use service::{
         requests::{Asked, BatchRequest},
         submit,
     },
-    testing::{Bench, SEQUENCE, post_event, router as served, smiles, user},
+    testing::{Bench, SEQUENCE, post_event, router as served, smiles},
 };
 
 async fn created(bench: &Bench, run: &Run) -> Request<HttpBody> {
@@ -94,6 +94,29 @@ async fn a_planning_that_died_half_way_is_finished_by_the_next() {
     assert_eq!(died.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
     assert_eq!(shards_of(&died, &run).await, shards_of(&whole, &expected).await);
     assert!(died.run(&run).await.dispatchable);
+}
+
+#[tokio::test]
+async fn what_an_interrupted_planning_wrote_is_not_written_again() {
+    let bench = Bench::new().await;
+    let run = planned(&bench).await;
+    let waiting = |run: &mut Run| run.plan.as_mut().is_some_and(|plan| std::mem::take(&mut plan.ready));
+    let run = bench.change(&run, waiting).await;
+    let inputs: Vec<_> = (0..3).map(|shard| places::shard_input(&run.uid, &run.job_id, shard).unwrap()).collect();
+    bench.world.blobs.delete(&inputs[1]).await.unwrap();
+    let generations = async || {
+        let mut found = vec![];
+        for input in &inputs {
+            found.push(bench.world.blobs.head(input).await.unwrap().map(|meta| meta.generation));
+        }
+        found
+    };
+    let before = generations().await;
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let after = generations().await;
+    assert_eq!(((after[0], after[2]), after[1].is_some()), ((before[0], before[2]), true));
+    assert!(bench.run(&run).await.plan.unwrap().ready);
 }
 
 #[tokio::test]
@@ -228,7 +251,7 @@ async fn the_targets_alignment_is_one_object_that_every_shard_uses() {
     let body = serde_json::json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ligands,
         "strategy": "parallel", "inputs": {"msa": alignment}});
     let batch: BatchRequest = serde_json::from_value(body).unwrap();
-    let Asked { submission, ligands, on_invalid } = batch.read(user("u1"), &bench.world.settings).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
     let run = submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap();
     let event = created(&bench, &run).await;
     assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);

@@ -14,7 +14,7 @@ pub(crate) enum Answer {
 /// The run, unless it is gone or has ended: then there is nothing to do.
 pub(crate) async fn run(ports: &WorkerPorts, task: &Task) -> Result<Option<Run>> {
     let path = places::job(&task.uid, &task.job_id);
-    let run = patiently(|| ports.docs.find::<Run>(&path)).await?;
+    let run = patiently(&ports.clock, || ports.docs.find::<Run>(&path)).await?;
     Ok(run.map(|run| run.value).filter(|run| !run.status.is_final()))
 }
 
@@ -22,12 +22,13 @@ pub(crate) async fn run(ports: &WorkerPorts, task: &Task) -> Result<Option<Run>>
 pub(crate) async fn claim(ports: &WorkerPorts, task: &Task) -> Result<Answer> {
     let path = places::shard(&task.uid, &task.job_id, task.shard);
     loop {
-        let Some(mut shard) = patiently(|| ports.docs.find::<Shard>(&path)).await? else {
+        let Some(mut shard) = patiently(&ports.clock, || ports.docs.find::<Shard>(&path)).await? else {
             return Ok(Answer::Refused("the shard is gone"));
         };
         let now = ports.clock.now().into();
         // What the attempt before reported last counts, also if nobody has read it yet: the claim makes it an old one.
-        let newest = patiently(|| shards::newest(&ports.blobs, &task.uid, &task.job_id, &shard.value)).await?;
+        let newest =
+            patiently(&ports.clock, || shards::newest(&ports.blobs, &task.uid, &task.job_id, &shard.value)).await?;
         if let Some((name, report)) = newest {
             shard.value.accept(&report, &name, now);
         }
@@ -40,7 +41,7 @@ pub(crate) async fn claim(ports: &WorkerPorts, task: &Task) -> Result<Answer> {
             Err(error) if error.is_race() => continue,
             // It may have been written all the same: nobody else claims under this name and number.
             Err(error @ Error::Unavailable { .. }) => {
-                let now = patiently(|| ports.docs.get::<Shard>(&path)).await?.value;
+                let now = patiently(&ports.clock, || ports.docs.get::<Shard>(&path)).await?.value;
                 if now.worker.as_ref() == Some(&task.worker) && now.attempt == attempt {
                     return Ok(Answer::Granted { attempt });
                 }
@@ -57,7 +58,7 @@ pub(crate) async fn standing(ports: &WorkerPorts, task: &Task, attempt: u32) -> 
         return Ok(Some(Ended::Cancelled));
     }
     let path = places::shard(&task.uid, &task.job_id, task.shard);
-    let shard = patiently(|| ports.docs.find::<Shard>(&path)).await?;
+    let shard = patiently(&ports.clock, || ports.docs.find::<Shard>(&path)).await?;
     let mine = shard.is_some_and(|shard| shard.value.attempt == attempt && !shard.value.done);
     Ok(if mine { None } else { Some(Ended::Superseded) })
 }

@@ -96,10 +96,10 @@ impl Ledger {
 /// False if another report lies there. One of the same content was written by an earlier call that went unanswered.
 async fn write_once(ports: &WorkerPorts, path: &BlobPath, report: &Report) -> Result<bool> {
     let put = || ports.blobs.put_json(path, report, PutOptions::default().create_once());
-    match patiently(put).await {
+    match patiently(&ports.clock, put).await {
         Ok(_) => Ok(true),
         Err(Error::AlreadyExists(_)) => {
-            let there = patiently(|| ports.blobs.get_json::<Report>(path, REPORT_LIMIT)).await?;
+            let there = patiently(&ports.clock, || ports.blobs.get_json::<Report>(path, REPORT_LIMIT)).await?;
             Ok(there == *report)
         }
         Err(error) => Err(error),

@@ -2,6 +2,7 @@
 //! model's own command-line tool, and reports every item as its files appear. It may be killed at any moment: what was
 //! reported is kept, and the next attempt runs only the rest. No model's file format is known here.
 
+mod attempt;
 mod claim;
 mod environment;
 mod ledger;
@@ -11,13 +12,16 @@ mod rounds;
 mod session;
 mod weights;
 
+pub use attempt::{Attempt, ItemFile};
 pub use environment::{ConfigError, read};
 
+use async_trait::async_trait;
+use attempt::Opening;
 use domain::{JobId, Uid, Worker};
 use models::Tools;
 use platform::{Blobs, Clock, Docs};
 use service::{Environment, Function, Shutdown, Trigger, Work, World};
-use session::{Opening, Session};
+use session::Processes;
 use std::{future::Future, io, path::PathBuf, pin::Pin, process::ExitCode, time::Duration};
 
 pub const FUNCTION: Function = Function { name: "predict-worker", trigger: Trigger::Job, work: Work::Job(job) };
@@ -105,6 +109,14 @@ impl Ended {
     }
 }
 
+/// What runs the model on the items of a shard: its command-line tool, or, in the simulation, time that passes.
+#[async_trait]
+pub trait ModelRunner: Send {
+    /// Gives every open item of the attempt its outcome, looking around now and then, and writes the last report.
+    /// May be dropped at any moment.
+    async fn run(&mut self, attempt: &mut Attempt) -> Result<Ended, Error>;
+}
+
 /// Runs one shard. Ends early when `shutdown` does. What it has found by then is always reported, also when it errs.
 pub async fn work(
     ports: &WorkerPorts,
@@ -112,22 +124,47 @@ pub async fn work(
     config: &Config,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Ended, Error> {
+    attend(ports, task, &mut Processes(config), config.deadline, shutdown).await
+}
+
+/// The same with any runner.
+pub async fn attend(
+    ports: &WorkerPorts,
+    task: &Task,
+    runner: &mut dyn ModelRunner,
+    deadline: Duration,
+    shutdown: impl Future<Output = ()>,
+) -> Result<Ended, Error> {
+    let clock = &ports.clock;
     let stop = async {
-        tokio::select! { () = shutdown => {}, () = tokio::time::sleep(config.deadline) => {} }
+        tokio::select! { biased; () = shutdown => {}, () = clock.sleep(deadline) => {} }
     };
     tokio::pin!(stop);
-    let opening = tokio::select! { opening = Session::open(ports, task) => opening?, () = &mut stop => return Ok(Ended::OutOfTime) };
-    let mut session = match opening {
-        Opening::Ready(session) => session,
+    let opening = tokio::select! {
+        biased;
+        opening = Attempt::open(ports, task) => opening?,
+        () = &mut stop => return Ok(Ended::OutOfTime),
+    };
+    let mut attempt = match opening {
+        Opening::Ready(attempt) => attempt,
         Opening::Over(ended) => return Ok(ended),
     };
     // When the time is up, dropping the run kills whatever process it has started.
-    let outcome = tokio::select! { outcome = session.run(config) => outcome, () = &mut stop => Ok(Ended::OutOfTime) };
+    let outcome = tokio::select! {
+        biased;
+        outcome = runner.run(&mut attempt) => outcome,
+        () = &mut stop => Ok(Ended::OutOfTime),
+    };
     if !matches!(outcome, Ok(Ended::Done | Ended::Superseded)) {
-        match tokio::time::timeout(LAST_WORDS, session.report(false)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(error = %service::chain(&error), "last report not written"),
-            Err(_) => tracing::error!("last report not written in time"),
+        let last_words = tokio::select! {
+            biased;
+            written = attempt.report(false) => Some(written),
+            () = clock.sleep(LAST_WORDS) => None,
+        };
+        match last_words {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::error!(error = %service::chain(&error), "last report not written"),
+            None => tracing::error!("last report not written in time"),
         }
     }
     outcome

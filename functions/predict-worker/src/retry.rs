@@ -1,20 +1,21 @@
-//! Patience with the outside world: a GPU task that dies of one unanswered call has to load its model again.
+//! Patience with the outside world beyond what the ports' own guards have: a GPU task that dies of a short outage has
+//! to load its model again, so it outlasts a circuit breaker that has opened.
 
-use platform::{Error, Result};
+use platform::{Clock, Error, Result};
 use std::{future::Future, time::Duration};
 
-/// Waits before the second, third … try.
+/// Waits before the second, third … try; together longer than `platform::guard::OPEN`.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
 
 /// The answer to `call`, asked again while the other side does not answer. The call may have succeeded unheard.
-pub(crate) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn patiently<T, F>(clock: &Clock, mut call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
     for wait in WAITS {
         match call().await {
-            Err(Error::Unavailable { .. }) => tokio::time::sleep(wait).await,
+            Err(Error::Unavailable { .. }) => clock.sleep(wait).await,
             answer => return answer,
         }
     }
@@ -39,7 +40,7 @@ mod tests {
                 }
             }
         };
-        assert!(matches!(patiently(flaky).await, Err(Error::NotFound(_))));
+        assert!(matches!(patiently(&Clock::system(), flaky).await, Err(Error::NotFound(_))));
         assert_eq!(calls.get(), 2);
     }
 }

@@ -1,4 +1,7 @@
-//! `reconcile`: once a minute, looks for runs that have been silent for a while, finds out why, and mends them.
+//! `reconcile`: once a minute, looks for runs that have been silent for a while, finds out why, and mends them. And for
+//! messages to users' endpoints that are due, and has them sent.
+
+mod webhooks;
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use service::{
@@ -16,9 +19,11 @@ fn router() -> OpenApiRouter<World> {
 
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
     let swept = repair::sweep(&world).await;
+    let woken = webhooks::wake_due(&world, world.clock.now().into()).await;
     // The dispatcher is woken in any case, and last: what was just taken back waits for no other waking.
     wake_dispatcher(&world).await?;
     swept?;
+    woken?;
     Ok(StatusCode::NO_CONTENT)
 }
 

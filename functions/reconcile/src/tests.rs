@@ -3,7 +3,7 @@ use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, ShardState, Status};
 use platform::embedded::Event;
 use service::{
     places,
-    runs::{repair::MAX_NUDGES, results, shards::refresh},
+    runs::{repair::MAX_NUDGES, shards::refresh},
     testing::{Bench, tick, user},
 };
 
@@ -114,7 +114,7 @@ async fn results_that_cannot_be_written_end_as_a_failed_run_whose_rows_can_still
     sweep(&bench).await;
     let failed = bench.run(&run).await;
     assert_eq!((failed.status, failed.error.as_ref().unwrap().code.as_str()), (Status::Failed, "stuck"));
-    let rows = results::all(&bench.world.docs, &bench.world.blobs, &failed).await.unwrap();
+    let rows = bench.rows(&failed).await;
     assert_eq!((rows.len(), failed.progress.completed), (7, 7));
 }
 

@@ -27,7 +27,7 @@ async fn predict_batch(
     IdempotencyKey(key): IdempotencyKey,
     Body { value, digest }: Body<BatchRequest>,
 ) -> Result<(StatusCode, [(header::HeaderName, String); 1], Json<BatchView>)> {
-    let Asked { submission, ligands, on_invalid } = value.read(caller.uid, &world.settings)?;
+    let Asked { submission, ligands, on_invalid } = value.read(&caller, &world.settings)?;
     let repeatable = submit::repeatable(key, digest);
     let run = submit::submit(&world.submitting(), submission, ligands, on_invalid, repeatable).await?;
     let location = format!("/api/v1/batches/{}", run.job_id);

@@ -27,7 +27,7 @@ async fn predict(
     IdempotencyKey(key): IdempotencyKey,
     Body { value, digest }: Body<PredictRequest>,
 ) -> Result<(StatusCode, [(header::HeaderName, String); 1], Json<JobView>)> {
-    let Asked { submission, ligands, on_invalid } = value.read(caller.uid)?;
+    let Asked { submission, ligands, on_invalid } = value.read(&caller)?;
     let repeatable = submit::repeatable(key, digest);
     let run = submit::submit(&world.submitting(), submission, ligands, on_invalid, repeatable).await?;
     let location = format!("/api/v1/jobs/{}", run.job_id);

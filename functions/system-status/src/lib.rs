@@ -1,18 +1,21 @@
 //! `GET /api/v1/system/status`: are the parts there, and do runs move on?
 
 use axum::{Json, extract::State};
-use domain::{Pool, Run, Status, Timestamp};
+use domain::{DeadLetterRecord, Pool, Repair, RepairKind, Repairs, Role, Run, Status, Timestamp};
 use platform::{BlobPath, Direction, Query};
 use serde::Serialize;
 use serde_json::json;
-use service::{Caller, Function, Refusals, Result, World, chain, places};
+use service::{Caller, Function, Refusals, Result, World, chain, places, runs::repair};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("system-status", router);
 
-/// Unfinished runs looked at, the oldest first.
-const RUNS_SEEN: u32 = 500;
+/// Completed runs of which the lag is looked at.
+const RUNS_MEASURED: u32 = 50;
+/// Dead letters that operators are shown.
+const LETTERS: u32 = 20;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(system_status))
@@ -34,6 +37,39 @@ struct SystemStatus {
     /// Null where the documents do not answer.
     completion_monitor: Option<CompletionMonitor>,
     gpus: Gpus,
+    /// What names users and their runs: for operators, null for others.
+    operator: Option<OperatorView>,
+}
+
+/// What an operator needs to see.
+#[derive(Serialize, ToSchema)]
+struct OperatorView {
+    stuck: Vec<StuckRun>,
+    /// The latest, the newest first.
+    repairs: Vec<Repair>,
+    /// The latest, the newest first.
+    dead_letters: Vec<DeadLetterRecord>,
+    leases: Vec<LeaseView>,
+}
+
+/// A run that should have moved on.
+#[derive(Serialize, ToSchema)]
+struct StuckRun {
+    uid: String,
+    job_id: String,
+    status: Status,
+    silent_seconds: f64,
+    why: &'static str,
+}
+
+/// GPUs in the hands of one execution.
+#[derive(Serialize, ToSchema)]
+struct LeaseView {
+    uid: String,
+    job_id: String,
+    gpus: u32,
+    execution: Option<String>,
+    expires_at: Timestamp,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -48,10 +84,26 @@ struct CompletionMonitor {
     queued: u64,
     running: u64,
     aggregating: u64,
-    /// Unfinished runs without news for longer than the reconciler waits.
+    /// Unfinished runs that should have moved on and have not.
     stuck: u64,
     /// Seconds since the last news of the unfinished run that has been silent longest; null where none is unfinished.
     longest_silence_seconds: Option<f64>,
+    /// Seconds for which the oldest event has waited for its handler: a submission for its planning, or ended items for
+    /// their results; null where none waits.
+    oldest_unprocessed_event_seconds: Option<f64>,
+    /// Seconds from the last report to the end, of the last run that was completed and of the slowest of the last
+    /// fifty; null before the first.
+    completion_lag_seconds: Option<Lag>,
+    /// What the reconciler has done since the deployment began, by kind.
+    repairs: BTreeMap<RepairKind, u64>,
+    /// Events and messages that could not be processed, of the last thirty days.
+    dead_letters: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Lag {
+    last: f64,
+    slowest: f64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -63,22 +115,27 @@ struct Gpus {
 /// Health, components, and the completion monitor.
 #[utoipa::path(get, path = "/api/v1/system/status", tag = "system",
     responses((status = 200, body = SystemStatus), Refusals))]
-async fn system_status(_caller: Caller, State(world): State<World>) -> Result<Json<SystemStatus>> {
+async fn system_status(caller: Caller, State(world): State<World>) -> Result<Json<SystemStatus>> {
     let now = Timestamp::from(world.clock.now());
     let documents = world.docs.find::<Pool>(&places::pool()).await;
     let objects = world.blobs.head(&BlobPath::new(places::ARTIFACTS, "health")?).await;
     let components =
         vec![component("documents", documents.as_ref().err()), component("objects", objects.as_ref().err())];
-    let completion_monitor = monitor(&world, now).await.ok();
+    let pool = documents.ok().flatten().map(|pool| pool.value).unwrap_or_default();
+    let (capacity, leased) = (world.settings.gpu_capacity, pool.in_use());
+    let free_gpus = capacity.saturating_sub(leased);
+    let completion_monitor = monitor(&world, free_gpus, now).await.ok();
+    let is_operator = caller.roles.contains(&Role::Admin);
+    let operator = if is_operator { operator_view(&world, &pool, now).await.ok() } else { None };
     let moves_on = completion_monitor.as_ref().is_some_and(|monitor| monitor.stuck == 0);
     let healthy = moves_on && components.iter().all(|part| part.status == Health::Healthy);
-    let leased = documents.ok().flatten().map_or(0, |pool| pool.value.in_use());
     Ok(Json(SystemStatus {
         status: if healthy { Health::Healthy } else { Health::Degraded },
         checked_at: now,
         components,
         completion_monitor,
-        gpus: Gpus { capacity: world.settings.gpu_capacity, leased },
+        gpus: Gpus { capacity, leased },
+        operator,
     }))
 }
 
@@ -89,23 +146,73 @@ fn component(name: &'static str, error: Option<&platform::Error>) -> Component {
     Component { name, status: if error.is_none() { Health::Healthy } else { Health::Degraded } }
 }
 
-async fn monitor(world: &World, now: Timestamp) -> platform::Result<CompletionMonitor> {
-    let (mut counts, mut silences) = (vec![], vec![]);
-    for status in [Status::Queued, Status::Running, Status::Aggregating] {
-        let unfinished = Query::group(places::JOBS).equals("status", json!(status));
-        counts.push(world.docs.count(&unfinished).await?);
-        let oldest = unfinished.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
-        let runs = world.docs.readable::<Run>(&oldest).await?;
-        silences.extend(runs.iter().map(|run| now.seconds_since(run.value.progress_at)));
-    }
-    let patience = world.settings.stuck_after.as_secs_f64();
+async fn monitor(world: &World, free_gpus: u32, now: Timestamp) -> platform::Result<CompletionMonitor> {
+    let count =
+        async |status: Status| world.docs.count(&Query::group(places::JOBS).equals("status", json!(status))).await;
+    let runs = repair::unfinished(world).await?;
+    let longest = |seconds: &dyn Fn(&Run) -> Option<f64>| runs.iter().filter_map(seconds).reduce(f64::max);
+    let repairs = world.docs.find::<Repairs>(&places::repairs()).await?;
     Ok(CompletionMonitor {
-        queued: counts[0],
-        running: counts[1],
-        aggregating: counts[2],
-        stuck: silences.iter().filter(|silence| **silence > patience).count() as u64,
-        longest_silence_seconds: silences.into_iter().reduce(f64::max),
+        queued: count(Status::Queued).await?,
+        running: count(Status::Running).await?,
+        aggregating: count(Status::Aggregating).await?,
+        stuck: runs.iter().filter(|run| repair::stuck(world, run, free_gpus, now).is_some()).count() as u64,
+        longest_silence_seconds: longest(&|run| Some(now.seconds_since(run.progress_at))),
+        oldest_unprocessed_event_seconds: longest(&|run| unprocessed(run, now)),
+        completion_lag_seconds: lag(world).await?,
+        repairs: repairs.map(|repairs| repairs.value.total).unwrap_or_default(),
+        dead_letters: world.docs.count(&Query::collection(places::dead_letters())).await?,
     })
+}
+
+async fn operator_view(world: &World, pool: &Pool, now: Timestamp) -> platform::Result<OperatorView> {
+    let free_gpus = world.settings.gpu_capacity.saturating_sub(pool.in_use());
+    let stuck = |run: Run| {
+        Some(StuckRun {
+            why: repair::stuck(world, &run, free_gpus, now)?,
+            uid: run.uid.to_string(),
+            job_id: run.job_id.to_string(),
+            status: run.status,
+            silent_seconds: now.seconds_since(run.progress_at),
+        })
+    };
+    let repairs = world.docs.find::<Repairs>(&places::repairs()).await?;
+    let letters = Query::collection(places::dead_letters()).order_by("at", Direction::Descending).limit(LETTERS);
+    let leases = pool.leases.iter().map(|lease| LeaseView {
+        uid: lease.uid.to_string(),
+        job_id: lease.job_id.to_string(),
+        gpus: lease.held.len() as u32,
+        execution: lease.execution.clone(),
+        expires_at: lease.expires_at,
+    });
+    Ok(OperatorView {
+        stuck: repair::unfinished(world).await?.into_iter().filter_map(stuck).collect(),
+        repairs: repairs.map(|repairs| repairs.value.latest.into()).unwrap_or_default(),
+        dead_letters: world.docs.readable(&letters).await?.into_iter().map(|letter| letter.value).collect(),
+        leases: leases.collect(),
+    })
+}
+
+/// For how long the run's last event has waited, if it is one that a handler should have answered by moving the run on.
+fn unprocessed(run: &Run, now: Timestamp) -> Option<f64> {
+    let unplanned = run.plan.as_ref().is_some_and(|plan| !plan.ready);
+    match run.status {
+        Status::Queued if unplanned => Some(now.seconds_since(run.created_at)),
+        Status::Aggregating => run.ended_at.map(|ended| now.seconds_since(ended)),
+        _ => None,
+    }
+}
+
+/// From the last report to the end.
+async fn lag(world: &World) -> platform::Result<Option<Lag>> {
+    let completed = Query::group(places::JOBS).equals("status", json!(Status::Completed));
+    let latest = completed.order_by("created_at", Direction::Descending).limit(RUNS_MEASURED);
+    let mut runs = world.docs.readable::<Run>(&latest).await?;
+    runs.sort_by_key(|run| run.value.completed_at);
+    let lags = runs.iter().filter_map(|run| Some(run.value.completed_at?.seconds_since(run.value.ended_at?)));
+    let lags: Vec<_> = lags.collect();
+    let slowest = lags.iter().copied().reduce(f64::max);
+    Ok(lags.last().zip(slowest).map(|(last, slowest)| Lag { last: *last, slowest }))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ import { find, start } from "./emulator.js";
 const { jar, missing } = find();
 
 // Every place documents lie in; USER stands for a user's id.
-const OF_A_USER = ["users/USER", "users/USER/jobs/j1", "users/USER/jobs/j1/shards/00000"];
-const OF_NOBODY = ["pools/l4", "idempotency/h1", "api_keys/k1"];
+const OF_A_USER = ["users/USER", "users/USER/jobs/j1", "users/USER/jobs/j1/shards/00000", "users/USER/notices/n1", "users/USER/deliveries/msg_1"];
+const OF_NOBODY = ["pools/l4", "idempotency/h1", "api_keys/k1", "webhooks/alice"];
 
 describe("the rules of Firestore", { skip: missing }, () => {
   let emulator, environment, alice, nobody;

@@ -239,6 +239,8 @@ run "queries_find_their_indexes" {
       "jobs COLLECTION_GROUP dispatchable lane created_at", "jobs COLLECTION_GROUP dispatchable lane uid", "jobs COLLECTION dispatchable lane created_at", "jobs COLLECTION_GROUP status created_at",
       "shards COLLECTION done gpu_seconds", "shards COLLECTION state completed", "shards COLLECTION state failed", "shards COLLECTION state items",
       "jobs COLLECTION month cost.gpu_seconds", "jobs COLLECTION month progress.completed", "jobs COLLECTION month progress.failed",
+      "jobs COLLECTION month charged_gpu_seconds",
+      "deliveries COLLECTION webhook_id created_at-", "deliveries COLLECTION_GROUP state next_attempt_at",
       ], [
       for index in google_firestore_index.query : join(" ", concat(
         [index.collection, index.query_scope], [for field in index.fields : "${field.field_path}${field.order == "DESCENDING" ? "-" : ""}"]
@@ -251,7 +253,7 @@ run "queries_find_their_indexes" {
     error_message = "All users' runs of one status cannot be counted."
   }
   assert {
-    condition     = toset(keys(google_firestore_field.expiry)) == toset(["idempotency", "claims"]) && alltrue([for field in google_firestore_field.expiry : field.field == "expire_at" && length(field.ttl_config) == 1])
+    condition     = toset(keys(google_firestore_field.expiry)) == toset(["idempotency", "claims", "notices", "deliveries"]) && alltrue([for field in google_firestore_field.expiry : field.field == "expire_at" && length(field.ttl_config) == 1])
     error_message = "Idempotency keys are never forgotten."
   }
   assert {

@@ -7,13 +7,14 @@ use aws_lc_rs::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
+use domain::{Account, Role, Scope, Tier, Uid};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header, encode,
     jwk::{Jwk, JwkSet},
 };
 use platform::{Clock, Docs, Ids};
-use serde_json::json;
-use service::{caller::ApiKey, tokens::Verifier};
+use serde_json::{Value, json};
+use service::{api_key::ApiKey, places, tokens::Verifier};
 use std::{
     fs, io,
     os::unix::fs::OpenOptionsExt,
@@ -63,17 +64,26 @@ impl Access {
         Ok([("TOKEN_ISSUER", ISSUER.into()), ("TOKEN_AUDIENCE", AUDIENCE.into()), ("TOKEN_KEYS", keys)])
     }
 
-    /// A token for a user, good for an hour.
+    /// A token for a user of the tier enterprise, good for an hour.
     pub fn token(&self, user: &str, now: DateTime<Utc>) -> io::Result<String> {
+        self.token_with(user, now, &json!({}))
+    }
+
+    /// The same with other claims in place of its own, or besides them.
+    pub fn token_with(&self, user: &str, now: DateTime<Utc>, others: &Value) -> io::Result<String> {
         let now = now.timestamp();
-        let claims = json!({
+        let mut claims = json!({
             "sub": user, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "auth_time": now, "exp": now + TOKEN_LIFE,
+            "tier": Tier::Enterprise,
         });
+        for (name, value) in others.as_object().into_iter().flatten() {
+            claims[name] = value.clone();
+        }
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::RS256) };
         encode(&header, &claims, &self.signing).map_err(io::Error::other)
     }
 
-    /// The folder's API key, made and recorded for `user` where there is none yet.
+    /// The folder's API key, made and recorded for `user` where there is none yet, who becomes the operator.
     pub async fn api_key(&self, docs: &Docs, user: &str, clock: &Clock, ids: &Ids) -> io::Result<String> {
         let path = self.folder.join("api-key");
         let key = match fs::read_to_string(&path) {
@@ -84,12 +94,26 @@ impl Access {
                 key
             }
         };
-        let uid = user.to_owned().try_into().map_err(io::Error::other)?;
-        let record = ApiKey { uid, name: "local".into(), created_at: clock.now().into(), revoked: false };
-        match docs.create(&ApiKey::path(&key), &record).await {
-            Ok(()) | Err(platform::Error::AlreadyExists(_)) => Ok(key),
-            Err(error) => Err(io::Error::other(error)),
+        let uid = Uid::try_from(user.to_owned()).map_err(io::Error::other)?;
+        // Whoever has the machine is its operator.
+        let account = Account { tier: Some(Tier::Admin), roles: Some(vec![Role::Admin]), ..Account::default() };
+        let account = docs.create(&places::account(&uid), &account).await;
+        let record = ApiKey {
+            id: format!("key_{}", ids.next()),
+            uid,
+            name: "local".into(),
+            scopes: Scope::ALL.to_vec(),
+            created_at: clock.now().into(),
+            expires_at: None,
+            last_used_at: None,
+        };
+        for made in [account, docs.create(&ApiKey::path(&key), &record).await] {
+            match made {
+                Ok(()) | Err(platform::Error::AlreadyExists(_)) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
         }
+        Ok(key)
     }
 
     /// The key that signed links are made with.
@@ -136,7 +160,7 @@ mod tests {
         let (access, other) = (Access::open(one.path()).unwrap(), Access::open(two.path()).unwrap());
         let now = Clock::system().now();
         let token = access.token("maria", now).unwrap();
-        assert_eq!(access.verifier().verify(&token, now).unwrap().as_str(), "maria");
+        assert_eq!(access.verifier().verify(&token, now).unwrap().uid.as_str(), "maria");
         assert!(other.verifier().verify(&token, now).is_err());
         let expired = access.token("maria", now - TimeDelta::hours(2)).unwrap();
         assert!(access.verifier().verify(&expired, now).is_err());

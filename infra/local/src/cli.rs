@@ -3,7 +3,9 @@
 
 use crate::{Access, Cloud, CloudOptions, LOCAL_USER, STAND_IN, TASK, listen, screen, tasks::until_orphaned};
 use clap::{Parser, Subcommand};
+use domain::Tier;
 use platform::Clock;
+use serde_json::json;
 use std::{error::Error, ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +35,9 @@ enum Command {
         /// Whose.
         #[arg(long, default_value = LOCAL_USER)]
         user: String,
+        /// How much they may use: default, premium, enterprise or admin.
+        #[arg(long, default_value = "enterprise")]
+        tier: String,
     },
     /// Prints the contract of the API, OpenAPI 3.1.
     Openapi,
@@ -65,8 +70,10 @@ async fn run(arguments: Arguments) -> Outcome<bool> {
     match &arguments.command {
         None => serve(&arguments).await,
         Some(Command::Screen(args)) => run_screen(&arguments, args).await,
-        Some(Command::Token { user }) => {
-            println!("{}", Access::open(&arguments.data_dir)?.token(user, Clock::system().now())?);
+        Some(Command::Token { user, tier }) => {
+            let tier = Tier::named(tier).ok_or_else(|| format!("{tier:?} is no tier"))?;
+            let access = Access::open(&arguments.data_dir)?;
+            println!("{}", access.token_with(user, Clock::system().now(), &json!({"tier": tier}))?);
             Ok(true)
         }
         Some(Command::Openapi) => {

@@ -155,7 +155,13 @@ impl Timers {
 /// The operator's settings, with what suits one machine where nothing is set.
 fn settings(environment: &BTreeMap<String, String>) -> io::Result<Settings> {
     let mut environment = environment.clone();
-    for (name, value) in [("GPU_CAPACITY", "2"), ("GPU_RESERVE", "0"), ("STUCK_SECONDS", "30"), ("CORS_ORIGINS", "*")] {
+    for (name, value) in [
+        ("GPU_CAPACITY", "2"),
+        ("GPU_RESERVE", "0"),
+        ("STUCK_SECONDS", "30"),
+        ("CORS_ORIGINS", "*"),
+        ("WEBHOOKS_TO_LOOPBACK", "1"),
+    ] {
         environment.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     environment.entry("TASK_SECONDS".to_owned()).or_insert_with(|| TASK_LIMIT.as_secs().to_string());

@@ -54,9 +54,9 @@ pub struct ScreenArgs {
 
 /// Runs the screen to its end. True if it completed.
 pub async fn screen(cloud: &Cloud, args: &ScreenArgs) -> Outcome<bool> {
+    let client = Client::new(cloud).await?;
     let job_id = drop_files(cloud, args).await?;
     let run = watch(cloud, &job_id).await?;
-    let client = Client::new(cloud).await?;
     report(&client, &run).await?;
     if let Some(folder) = args.out.as_ref().filter(|_| run.results.is_some()) {
         std::fs::create_dir_all(folder)?;
@@ -178,7 +178,7 @@ impl Client {
     }
 
     async fn get(&self, path: &str) -> Outcome<(StatusCode, Option<String>, Bytes)> {
-        let request = Request::get(path).header(service::caller::API_KEY, &self.key).body(Body::empty())?;
+        let request = Request::get(path).header(service::api_key::API_KEY, &self.key).body(Body::empty())?;
         let response = self.router.clone().oneshot(request).await?;
         let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
         let (status, location) = (response.status(), location.map(str::to_owned));

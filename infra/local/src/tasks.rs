@@ -24,7 +24,7 @@ use tokio::{
 /// The hidden command under which this executable is a task.
 pub const TASK: &str = "task";
 /// Times a task is tried again after it failed.
-const MAX_RETRIES: u32 = 1;
+pub const MAX_RETRIES: u32 = 1;
 /// Between telling a task to end and killing it, as on Cloud Run.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -141,25 +141,25 @@ impl Runner {
             (false, true) => ExecutionState::Failed,
             (false, false) => ExecutionState::Succeeded,
         };
-        let notice = Message { data: log_entry(execution, failed).into_bytes(), attributes: BTreeMap::new() };
+        let notice = ended_notice(&execution.job, &execution.name, failed);
         self.store.execution_ends(&execution.name, state, places::EXECUTION_ENDED, notice).await
     }
 }
 
-/// The audit log's entry for an ended execution.
-fn log_entry(execution: &Started, failed: bool) -> String {
+/// The message that says an execution is over: the audit log's entry for it.
+pub fn ended_notice(job: &str, execution: &str, failed: bool) -> Message {
     let message = if failed { "a task of the execution failed" } else { "" };
-    json!({
+    let entry = json!({
         "severity": if failed { "ERROR" } else { "INFO" },
-        "resource": {"type": "cloud_run_job", "labels": {"job_name": execution.job}},
-        "labels": {"run.googleapis.com/execution_name": execution.name},
+        "resource": {"type": "cloud_run_job", "labels": {"job_name": job}},
+        "labels": {"run.googleapis.com/execution_name": execution},
         "protoPayload": {
             "methodName": "/Jobs.RunJob",
-            "resourceName": format!("namespaces/local/executions/{}", execution.name),
+            "resourceName": format!("namespaces/local/executions/{execution}"),
             "status": {"message": message},
         },
-    })
-    .to_string()
+    });
+    Message { data: entry.to_string().into_bytes(), attributes: BTreeMap::new() }
 }
 
 /// Ends when the process is told to stop, or when the one that started it is gone.

@@ -6,11 +6,15 @@ pub mod curate;
 pub mod library;
 pub mod ligand;
 pub mod msa;
+#[cfg(test)]
+mod rdkit;
 pub mod sequence;
 pub mod structure;
 
 pub use curate::{Curator, RejectReason, Verdict};
-pub use library::{LibraryError, LibraryReader, LibraryRow, ReadError, RowError, RowProblem};
+pub use library::{
+    LibraryError, LibraryReader, LibraryRow, ReadError, Record, RowError, RowProblem, Source, Structure,
+};
 pub use ligand::{Ligand, LigandError, Note, sdf_record};
 pub use msa::{MsaError, check_msa};
 pub use sequence::{FastaError, FastaRecord, ProteinSequence, SequenceError, parse_fasta};

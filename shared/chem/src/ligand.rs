@@ -4,8 +4,13 @@
 mod elements;
 mod error;
 mod fragments;
+mod graph;
+mod mol_block;
 mod sdf;
+mod simple_salts;
 mod toolkit;
+
+use std::borrow::Cow;
 
 pub use error::{LigandError, Note};
 pub use sdf::sdf_record;
@@ -32,7 +37,8 @@ pub const MAX_SMILES_BYTES: usize = 4_096;
 pub struct Ligand {
     original: String,
     smiles: String,
-    canonical: String,
+    canonical: Option<String>,
+    key: u64,
     heavy_atoms: u32,
     notes: Vec<Note>,
 }
@@ -46,23 +52,38 @@ impl Ligand {
     /// mixtures, no carbon, size, radicals.
     pub fn parse(text: &str) -> Result<Self, LigandError> {
         let (core, extension) = split_extension(text.trim());
-        check_text(core)?;
+        let Kept { smiles, canonical, key, heavy_atoms, notes: changes } = match quick(core) {
+            Some(kept) => kept,
+            None => {
+                check_text(core)?;
+                toolkit::guarded(|| fragments::keep(core))?
+            }
+        };
         let mut notes = Vec::new();
         if extension {
             notes.push(Note::ExtensionRemoved);
         }
-        let kept = toolkit::guarded(|| fragments::keep(core))?;
-        let Kept { canonical, heavy_atoms, notes: changes } = kept;
-        let smiles = if changes.is_empty() { core.to_owned() } else { canonical.clone() };
         notes.extend(changes);
         if heavy_atoms > RELIABLE_HEAVY_ATOMS {
             notes.push(Note::LargeMolecule { heavy_atoms });
         }
-        Ok(Self { original: text.to_owned(), smiles, canonical, heavy_atoms, notes })
+        let smiles = smiles.unwrap_or_else(|| core.to_owned());
+        Ok(Self { original: text.to_owned(), smiles, canonical, key, heavy_atoms, notes })
     }
 
-    /// The SMILES to run: the text as written where nothing had to change, otherwise the canonical
-    /// SMILES of the fragment that was kept.
+    /// Reads a connection table, V2000 or V3000, as [`Ligand::parse`] reads a SMILES. What counts as written is its
+    /// canonical SMILES; coordinates are not kept.
+    ///
+    /// # Errors
+    /// As [`Ligand::parse`], and [`LigandError::UnreadableRecord`].
+    pub fn from_mol_block(block: &str) -> Result<Self, LigandError> {
+        mol_block::check_size(block)?;
+        let smiles = toolkit::guarded(|| toolkit::canonical(&toolkit::read_mol_block(block)?, true))?;
+        Self::parse(&smiles)
+    }
+
+    /// The SMILES to run: the text as written, of the fragment that was kept where others were not. Only where that
+    /// fragment's text does not stand alone it is its canonical SMILES.
     #[must_use]
     pub fn smiles(&self) -> &str {
         &self.smiles
@@ -74,10 +95,27 @@ impl Ligand {
         &self.original
     }
 
-    /// Canonical isomeric SMILES of the kept fragment: equal for equal molecules, however written.
+    /// Canonical isomeric SMILES of the kept fragment: equal for equal molecules, however written. Worked out when asked
+    /// for (about 0.1 ms), unless judging the molecule has needed it. The SMILES itself for the rare molecule that the
+    /// chemistry library cannot order.
     #[must_use]
-    pub fn canonical(&self) -> &str {
-        &self.canonical
+    pub fn canonical(&self) -> Cow<'_, str> {
+        match &self.canonical {
+            Some(known) => Cow::Borrowed(known),
+            None => Cow::Owned(canonical(&self.smiles)),
+        }
+    }
+
+    /// A number that is equal for equal molecules, however written, and for few others: stereoisomers share it.
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Has [`Ligand::canonical`] ready.
+    pub(crate) fn canonicalise(&mut self) {
+        if self.canonical.is_none() {
+            self.canonical = Some(canonical(&self.smiles));
+        }
     }
 
     /// Number of non-hydrogen atoms in the kept fragment.
@@ -93,6 +131,20 @@ impl Ligand {
     }
 }
 
+/// Canonical SMILES of a text that [`Ligand::smiles`] has given.
+pub(crate) fn canonical(smiles: &str) -> String {
+    toolkit::guarded(|| toolkit::canonical(&toolkit::read(smiles)?, true)).unwrap_or_else(|_| smiles.to_owned())
+}
+
+/// Judges what is plain enough to be judged without the chemistry library, some fifty times as fast.
+fn quick(core: &str) -> Option<Kept> {
+    if core.contains('.') {
+        return simple_salts::keep(core);
+    }
+    let graph::Plain { heavy_atoms, key } = graph::plain(core)?;
+    Some(Kept { smiles: None, canonical: None, key, heavy_atoms, notes: vec![] })
+}
+
 /// Splits a CXSMILES tail (` |...|`) off; says whether there was one.
 fn split_extension(text: &str) -> (&str, bool) {
     match text.find(char::is_whitespace) {
@@ -101,11 +153,12 @@ fn split_extension(text: &str) -> (&str, bool) {
     }
 }
 
+/// Heavy atoms of all fragments together: a salt may bring several, but beyond this no choice is worth the time.
+const MOST_ATOMS_IN_ALL_FRAGMENTS: u32 = 4 * MAX_HEAVY_ATOMS;
+
 /// Cheap checks that keep absurd input away from the chemistry library, whose canonical ranking
 /// and ring search take seconds on thousands of atoms.
 fn check_text(core: &str) -> Result<(), LigandError> {
-    /// A salt may bring several fragments; beyond this no fragment choice is worth the time.
-    const MOST_ATOMS_IN_ALL_FRAGMENTS: u32 = 4 * MAX_HEAVY_ATOMS;
     if core.is_empty() {
         return Err(LigandError::Empty);
     }

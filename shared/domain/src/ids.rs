@@ -39,6 +39,12 @@ pub enum JobRef {
     Child(ChildId),
 }
 
+impl IdError {
+    pub(crate) fn new(text: String, what: &'static str) -> Self {
+        IdError(text, what)
+    }
+}
+
 impl Uid {
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,7 +2,9 @@
 //! gets a GPU next, what a worker may report, what a result row holds. No I/O, no clock, no HTTP: every function here
 //! takes what it needs and can be tried in a test without a server.
 
+mod account;
 mod cost;
+mod delivery;
 mod forecast;
 mod ids;
 mod item;
@@ -17,12 +19,17 @@ mod report;
 mod results;
 mod round;
 mod run;
+pub mod safeguard;
 mod shard;
 pub mod simulate;
 mod summary;
+mod tier;
 mod time;
+mod webhook;
 
+pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Spent, Window, roles};
 pub use cost::{Budget, Cost, Price};
+pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use forecast::{Forecast, forecast};
 pub use ids::{ChildId, IdError, JobId, JobRef, Uid};
 pub use item::{Item, Rejected};
@@ -31,11 +38,13 @@ pub use plan::{CostProfile, Group, Plan, Planning, SizeClass, Strategy};
 pub use pool::{Demand, Lane, Lease, LeasedShard, MAX_TASKS, Pool, Slots};
 pub use profile::{Learned, MeasuredItem, Measurement, ligand_class};
 pub use progress::{MILESTONES, Progress};
-pub use repair::{Repair, RepairKind, Repairs};
+pub use repair::{DeadLetterRecord, Repair, RepairKind, Repairs};
 pub use report::{ItemError, Outcome, OutcomeStatus, Report, Timing};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use round::Round;
 pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
-pub use summary::{Histogram, Summary};
+pub use summary::{Histogram, Summary, Tally};
+pub use tier::{Limits, Role, Scope, Tier};
 pub use time::Timestamp;
+pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};

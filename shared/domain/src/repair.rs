@@ -48,6 +48,29 @@ pub struct Repairs {
     pub latest: VecDeque<Repair>,
 }
 
+/// How long the record of a dead letter is kept: 30 days.
+const DEAD_LETTER_SECONDS: u64 = 30 * 24 * 3600;
+
+/// What could not be processed, for operators to look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterRecord {
+    /// Who gave it up.
+    pub subscription: String,
+    /// The document or object it was about.
+    pub subject: Option<String>,
+    pub attempts: u32,
+    pub at: Timestamp,
+    /// When the record may be forgotten.
+    pub expire_at: Timestamp,
+}
+
+impl DeadLetterRecord {
+    pub fn new(subscription: &str, subject: Option<String>, attempts: u32, at: Timestamp) -> Self {
+        let expire_at = at.plus_seconds(DEAD_LETTER_SECONDS);
+        DeadLetterRecord { subscription: subscription.to_owned(), subject, attempts, at, expire_at }
+    }
+}
+
 impl Repairs {
     pub fn add(&mut self, repair: Repair) {
         *self.total.entry(repair.kind).or_default() += 1;

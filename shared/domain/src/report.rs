@@ -1,6 +1,6 @@
 //! What a worker says about its shard.
 
-use crate::{JobId, Scores, Timestamp, Uid};
+use crate::{JobId, Scores, Timestamp, Uid, results::pic50};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -63,7 +63,7 @@ pub struct Outcome {
     /// The item's index.
     pub index: u32,
     pub status: OutcomeStatus,
-    /// What the model gave; nothing stands for what it did not give.
+    /// What the model gave; nothing stands for what it did not give. A failed item has none.
     #[serde(default)]
     pub scores: Scores,
     /// Object names in the artifacts bucket by kind (`cif`, `confidence` …).
@@ -81,6 +81,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A score by its name in the API, as the item's row will show it.
+    pub fn score(&self, name: &str) -> Option<f64> {
+        match (self.status, name) {
+            (OutcomeStatus::Failed, _) => None,
+            (OutcomeStatus::Completed, "pic50") => self.scores.get("affinity").map(pic50),
+            (OutcomeStatus::Completed, name) => self.scores.get(name),
+        }
+    }
+
     /// An item that ended without a result.
     pub fn failed(index: u32, error: ItemError) -> Self {
         Outcome {

@@ -2,7 +2,7 @@
 
 use crate::{ItemError, JobId, OutcomeStatus, Summary, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// A model's scores by their names in the API. Absent means that the model gave none: nothing stands for a missing
@@ -151,34 +151,46 @@ impl ResultRow {
         self.plddt_score = take("plddt_score");
         self.confidence = take("confidence");
         self.affinity = take("affinity");
-        self.pic50 = self.affinity.map(|affinity| 6.0 - affinity);
+        self.pic50 = self.affinity.map(pic50);
         self.affinity_unit = self.affinity.map(|_| "log10(IC50 in uM)".to_owned());
         self.other_scores = scores.0;
         self
     }
 }
 
+/// -log10 of the IC50 in M, from log10 of the IC50 in µM.
+pub(crate) fn pic50(affinity: f64) -> f64 {
+    6.0 - affinity
+}
+
 impl Ranking {
-    /// Orders rows by the score, the best first; rows without it come last, and ties are broken by row, so that the
-    /// order never depends on who finished first.
-    pub fn compare(&self, a: &ResultRow, b: &ResultRow) -> Ordering {
-        let by_score = match (a.score(&self.score), b.score(&self.score)) {
-            (Some(a), Some(b)) => match self.direction {
-                SortDirection::Ascending => a.total_cmp(&b),
-                SortDirection::Descending => b.total_cmp(&a),
-            },
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => Ordering::Equal,
+    /// Where a row stands in the order of this score: the smaller number comes first. Rows with the score stand before
+    /// completed rows without it, and these before failed ones; ties are broken by `row`, the row in the user's file, so
+    /// that the order never depends on who finished first.
+    pub fn key(&self, score: Option<f64>, status: OutcomeStatus, row: u64) -> u128 {
+        let (class, place) = match (score, status) {
+            (Some(score), _) => (0, self.direction.place(score)),
+            (None, OutcomeStatus::Completed) => (1, 0),
+            (None, OutcomeStatus::Failed) => (2, 0),
         };
-        by_score.then(a.row.cmp(&b.row)).then_with(|| a.job_id.cmp(&b.job_id))
+        class << 126 | u128::from(place) << 62 | u128::from(row.min((1 << 62) - 1))
     }
 
-    /// Sorts the rows, the best first, and writes their ranks.
-    pub fn rank(&self, rows: &mut [ResultRow]) {
-        rows.sort_by(|a, b| self.compare(a, b));
-        for (position, row) in rows.iter_mut().enumerate() {
-            row.rank = row.score(&self.score).map(|_| position as u32 + 1);
+    /// The same of a row.
+    pub fn key_of(&self, row: &ResultRow) -> u128 {
+        self.key(row.score(&self.score), row.status, row.row)
+    }
+}
+
+impl SortDirection {
+    /// A whole number for each score, in the order of `f64::total_cmp` or, for descending, in its reverse.
+    pub fn place(self, score: f64) -> u64 {
+        let bits = score.to_bits();
+        // A negative number's bits rise as it falls, and its sign bit would put it above every positive one.
+        let rising = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+        match self {
+            SortDirection::Ascending => rising,
+            SortDirection::Descending => !rising,
         }
     }
 }
@@ -195,8 +207,14 @@ pub struct BatchResults {
     pub model_version: String,
     /// True if any value came from a stand-in.
     pub simulated: bool,
-    /// Every item, in the order of ranks.
+    /// The items in the order of ranks: all of them, or the best where `truncated`.
     pub jobs: Vec<ResultRow>,
+    /// True where the batch has more items than `jobs` lists; the tables hold all of them.
+    #[serde(default)]
+    pub truncated: bool,
+    /// How many items `jobs` lists.
+    #[serde(default)]
+    pub jobs_listed: u32,
     pub summary: Summary,
     pub job_count: u32,
     pub completed_count: u32,
@@ -223,13 +241,32 @@ mod tests {
         let mut rows =
             [row(1, &[("affinity_prob", 0.2), ("affinity", -2.0)]), row(2, &[]), row(3, &[("affinity_prob", 0.9)])];
         let hits = Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending };
-        hits.rank(&mut rows);
-        assert_eq!(rows.each_ref().map(|r| (r.row, r.rank)), [(3, Some(1)), (1, Some(2)), (2, None)]);
+        rows.sort_by_key(|row| hits.key_of(row));
+        assert_eq!(rows.each_ref().map(|row| row.row), [3, 1, 2]);
         assert_eq!(rows[1].pic50, Some(8.0), "10 nM");
         let strength = Ranking { score: "affinity".into(), direction: SortDirection::Ascending };
         let mut rows = [row(1, &[("affinity", 0.5)]), row(2, &[("affinity", -1.5)])];
-        strength.rank(&mut rows);
+        rows.sort_by_key(|row| strength.key_of(row));
         assert_eq!(rows[0].row, 2, "the lower value binds more strongly");
+    }
+
+    #[test]
+    fn completed_items_without_a_score_stand_before_failed_ones_and_ties_in_the_order_of_the_library() {
+        let failed = ResultRow { status: OutcomeStatus::Failed, ..row(1, &[]) };
+        let tie = |n| row(n, &[("affinity_prob", 0.5)]);
+        for direction in [SortDirection::Ascending, SortDirection::Descending] {
+            let mut rows = [failed.clone(), tie(4), row(2, &[]), tie(3)];
+            let ranking = Ranking { score: "affinity_prob".into(), direction };
+            rows.sort_by_key(|row| ranking.key_of(row));
+            assert_eq!(rows.each_ref().map(|row| row.row), [3, 4, 2, 1]);
+        }
+    }
+
+    #[test]
+    fn places_are_in_the_order_of_the_numbers() {
+        let numbers = [f64::NEG_INFINITY, -2.5, -f64::MIN_POSITIVE, -0.0, 0.0, 1e-300, 0.5, 3.0, f64::INFINITY];
+        assert!(numbers.is_sorted_by_key(|number| SortDirection::Ascending.place(*number)));
+        assert!(numbers.iter().rev().is_sorted_by_key(|number| SortDirection::Descending.place(*number)));
     }
 
     #[test]

@@ -5,7 +5,10 @@
 //! user who holds least for their weight, and of that user to the more urgent, then the older run. Nothing is taken away
 //! from who has it: a user who comes later waits for the next shard that ends, and is then ahead of all who hold more.
 
-use crate::{Demand, JobId, Lane, Lease, MAX_TASKS, Priority, Slots, Timestamp, Uid};
+use crate::{
+    Demand, JobId, Lane, Lease, MAX_TASKS, Priority, Slots, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
+};
 use std::{cmp::Reverse, collections::BTreeMap};
 
 /// Slots being handed out, one by one.
@@ -54,10 +57,10 @@ impl<'a> Round<'a> {
 
     /// The demand that gets the next slot; `None` where no slot is free, or nobody may have it.
     pub fn next(&self) -> Option<usize> {
-        if self.in_use >= self.slots.capacity {
+        if self.in_use >= self.slots.capacity && holds(Safeguard::PoolCapacity) {
             return None;
         }
-        let bulk_may = self.bulk < self.slots.for_bulk();
+        let bulk_may = self.bulk < self.slots.for_bulk() || !holds(Safeguard::PoolCapacity);
         let candidates = self.demands.iter().enumerate().filter(|(index, demand)| {
             self.wanted[*index] > 0
                 && self.held[*index] < demand.max_concurrent

@@ -1,6 +1,9 @@
 //! The run: one prediction or one batch, the document everything meets in, and the moves it may make.
 
-use crate::{Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid};
+use crate::{
+    Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -145,15 +148,18 @@ pub struct Run {
     #[serde(default)]
     pub told: u8,
     pub cost: Cost,
-    /// The month whose use it counts to, that of its making: `2026-11`.
-    #[serde(default)]
-    pub month: String,
     /// The latest turn at writing the results.
     #[serde(default)]
     pub aggregation: Option<Aggregation>,
     /// The token under which the results lie, once they are written.
     #[serde(default)]
     pub results: Option<u32>,
+    /// The month whose budget the run is charged to, that of its making: `2026-11`.
+    #[serde(default)]
+    pub month: String,
+    /// GPU seconds it is charged with: until it ends at least those planned, then those it took.
+    #[serde(default)]
+    pub charged_gpu_seconds: f64,
     pub summary: Option<Summary>,
     /// Why some of its items were not run, where the system gave them up; the run still ends with the others' results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,11 +225,12 @@ impl Run {
     /// Takes a turn at writing the results; `None` where that is not to be done, or is in other hands until their time
     /// is up.
     pub fn begin_aggregation(&mut self, now: Timestamp) -> Option<u32> {
-        let taken = self.aggregation.is_some_and(|turn| turn.until > now);
+        let taken = self.aggregation.is_some_and(|turn| turn.until > now) && holds(Safeguard::AggregationFence);
         if self.status != Status::Aggregating || taken {
             return None;
         }
-        let token = self.aggregation.map_or(1, |turn| turn.token + 1);
+        let last = self.aggregation.map_or(0, |turn| turn.token);
+        let token = if holds(Safeguard::AggregationFence) { last + 1 } else { 1 };
         let seconds = AGGREGATION_SECONDS + u64::from(self.items) / AGGREGATED_PER_SECOND;
         self.aggregation = Some(Aggregation { token, until: now.plus_seconds(seconds) });
         self.progress_at = now;
@@ -233,7 +240,7 @@ impl Run {
     /// The results lie under `token`. A run without a single result has failed. True if that changed something: a
     /// writer whose turn has passed to another one changes nothing.
     pub fn finish(&mut self, token: u32, summary: Summary, simulated: bool, now: Timestamp) -> bool {
-        let turn = self.aggregation.is_some_and(|turn| turn.token == token);
+        let turn = self.aggregation.is_some_and(|turn| turn.token == token) || !holds(Safeguard::AggregationFence);
         if self.status != Status::Aggregating || !turn {
             return false;
         }
@@ -249,6 +256,7 @@ impl Run {
         self.results = Some(token);
         self.completed_at = Some(now);
         self.dispatchable = false;
+        self.charge();
         true
     }
 
@@ -259,6 +267,12 @@ impl Run {
             self.stopped = Some(reason);
         }
         stops
+    }
+
+    /// Renews what the run is charged with; whoever changes its plan, its cost or its end calls this.
+    pub fn charge(&mut self) {
+        let planned = self.plan.as_ref().filter(|_| !self.status.is_final()).map_or(0.0, |plan| plan.gpu_seconds);
+        self.charged_gpu_seconds = planned.max(self.cost.gpu_seconds);
     }
 
     /// The run cannot go on. True if that changed something.
@@ -272,13 +286,14 @@ impl Run {
     }
 
     fn end(&mut self, status: Status, error: Option<RunError>, now: Timestamp) -> bool {
-        let moves = !self.status.is_final();
+        let moves = !self.status.is_final() || !holds(Safeguard::FinalStatus);
         if moves {
             self.status = status;
             self.error = error;
             self.completed_at = Some(now);
             self.dispatchable = false;
             self.count(self.progress.completed, self.progress.failed, 0);
+            self.charge();
         }
         moves
     }

@@ -3,7 +3,10 @@
 //! Two numbers fence it. `launch` rises when the dispatcher hands the shard to an execution; `attempt` rises when a
 //! worker claims it. A worker of an old launch is refused its claim, a report of an old attempt is not accepted.
 
-use crate::{Report, Timestamp};
+use crate::{
+    Report, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use serde::{Deserialize, Serialize};
 
 /// How often a shard is handed to an execution before its remaining items are declared failed.
@@ -104,10 +107,11 @@ impl Shard {
     /// A worker asks for the shard it was started for. A worker may come before the dispatcher has written down the
     /// launch that started it; then the claim itself is the launch.
     pub fn claim(&mut self, worker: &Worker, launch: u32, now: Timestamp) -> Claim {
-        if self.done {
+        if self.done && holds(Safeguard::DoneIsFinal) {
             return Claim::Refused("the shard is done");
         }
-        if launch < self.launch || (launch > self.launch && self.state != ShardState::Pending) {
+        let outdated = launch < self.launch || (launch > self.launch && self.state != ShardState::Pending);
+        if outdated && holds(Safeguard::LaunchFence) {
             return Claim::Refused("the shard was handed to another execution");
         }
         if self.is_closing() {
@@ -120,7 +124,7 @@ impl Shard {
             && let Some(owner) = &self.worker
         {
             let same_task = owner.execution == worker.execution && owner.task == worker.task;
-            if !same_task || worker.task_attempt <= owner.task_attempt {
+            if (!same_task || worker.task_attempt <= owner.task_attempt) && holds(Safeguard::OneWorker) {
                 return Claim::Refused("another worker holds the shard");
             }
         }
@@ -137,7 +141,9 @@ impl Shard {
 
     /// Takes a report over if it is news of the current attempt. True if that changed something.
     pub fn accept(&mut self, report: &Report, object: &str, now: Timestamp) -> bool {
-        if self.done || report.attempt != self.attempt || report.seq <= self.seq {
+        let foreign = report.attempt != self.attempt && holds(Safeguard::AttemptFence);
+        let known = report.seq <= self.seq && holds(Safeguard::SequenceMonotone);
+        if (self.done && holds(Safeguard::DoneIsFinal)) || foreign || known {
             return false;
         }
         let count = |status| report.outcomes.iter().filter(|outcome| outcome.status == status).count() as u32;

@@ -1,6 +1,6 @@
 //! The figures of a finished run, gathered row by row.
 
-use crate::{OutcomeStatus, ResultRow};
+use crate::OutcomeStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,37 +34,48 @@ pub struct Summary {
 
 const BINS: usize = 20;
 
-impl Summary {
-    /// The figures of these rows; `histogram_of` names a score between 0 and 1, if there is one to count.
-    pub fn of<'a>(rows: impl Iterator<Item = &'a ResultRow>, histogram_of: Option<&str>) -> Self {
-        let (mut affinity, mut confidence) = (Figures::default(), Figures::default());
-        let (mut total, mut completed) = (0u32, 0u32);
-        let mut counts = vec![0u32; BINS];
-        for row in rows {
-            total += 1;
-            completed += u32::from(row.status == OutcomeStatus::Completed);
-            affinity.add(row.affinity);
-            confidence.add(row.confidence);
-            if let Some(value) = histogram_of.and_then(|score| row.score(score)) {
-                counts[((value * BINS as f64) as usize).min(BINS - 1)] += 1;
-            }
+/// The figures while they are gathered, one row after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    total: u32,
+    completed: u32,
+    affinity: Figures,
+    confidence: Figures,
+    counts: [u32; BINS],
+}
+
+impl Tally {
+    /// Takes a row in: its affinity, its confidence and the score that the histogram counts, which lies in 0 to 1.
+    pub fn add(&mut self, status: OutcomeStatus, affinity: Option<f64>, confidence: Option<f64>, counted: Option<f64>) {
+        self.total += 1;
+        self.completed += u32::from(status == OutcomeStatus::Completed);
+        self.affinity.add(affinity);
+        self.confidence.add(confidence);
+        if let Some(value) = counted {
+            self.counts[((value * BINS as f64) as usize).min(BINS - 1)] += 1;
         }
-        let histogram = histogram_of.map(|score| Histogram { score: score.to_owned(), lower: 0.0, upper: 1.0, counts });
+    }
+
+    /// The figures so far; `counted` names the histogram's score.
+    pub fn summary(&self, counted: Option<&str>) -> Summary {
+        let any = self.counts.iter().any(|count| *count > 0);
+        let histogram =
+            |score: &str| Histogram { score: score.to_owned(), lower: 0.0, upper: 1.0, counts: self.counts.to_vec() };
         Summary {
-            total_jobs: total,
-            completed_jobs: completed,
-            failed_jobs: total - completed,
-            success_rate: (total > 0).then(|| f64::from(completed) / f64::from(total)),
-            best_affinity: affinity.lowest,
-            worst_affinity: affinity.highest,
-            mean_affinity: affinity.mean(),
-            mean_confidence: confidence.mean(),
-            histogram: histogram.filter(|histogram| histogram.counts.iter().any(|count| *count > 0)),
+            total_jobs: self.total,
+            completed_jobs: self.completed,
+            failed_jobs: self.total - self.completed,
+            success_rate: (self.total > 0).then(|| f64::from(self.completed) / f64::from(self.total)),
+            best_affinity: self.affinity.lowest,
+            worst_affinity: self.affinity.highest,
+            mean_affinity: self.affinity.mean(),
+            mean_confidence: self.confidence.mean(),
+            histogram: counted.filter(|_| any).map(histogram),
         }
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Figures {
     count: u32,
     sum: f64,
@@ -84,5 +95,30 @@ impl Figures {
 
     fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_of_the_rows_that_have_the_number() {
+        let mut tally = Tally::default();
+        tally.add(OutcomeStatus::Completed, Some(-2.0), Some(0.5), Some(1.0));
+        tally.add(OutcomeStatus::Completed, Some(1.0), None, Some(0.04));
+        tally.add(OutcomeStatus::Failed, None, None, None);
+        let summary = tally.summary(Some("affinity_prob"));
+        assert_eq!((summary.total_jobs, summary.completed_jobs, summary.failed_jobs), (3, 2, 1));
+        assert_eq!((summary.best_affinity, summary.worst_affinity), (Some(-2.0), Some(1.0)));
+        assert_eq!((summary.mean_affinity, summary.mean_confidence), (Some(-0.5), Some(0.5)));
+        let counts = summary.histogram.unwrap().counts;
+        assert_eq!((counts[0], counts[19], counts.iter().sum::<u32>()), (1, 1, 2), "1 is in the last bin");
+    }
+
+    #[test]
+    fn nothing_has_no_figures() {
+        let summary = Tally::default().summary(Some("affinity_prob"));
+        assert_eq!((summary.success_rate, summary.mean_affinity, summary.histogram), (None, None, None));
     }
 }

@@ -5,12 +5,18 @@ use crate::{Error, Result};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, io, ops::Range, sync::Arc, time::Duration};
 use tokio::io::AsyncBufRead;
 use tokio_util::io::StreamReader;
 use url::Url;
+
+/// Ranges of an object that are read at once.
+const RANGES_AT_ONCE: usize = 32;
 
 /// A stream of chunks of an object.
 pub type Chunks = BoxStream<'static, io::Result<Bytes>>;
@@ -117,6 +123,15 @@ impl Method {
 pub trait BlobsCore: Send + Sync {
     async fn put(&self, path: &BlobPath, content: Chunks, options: PutOptions) -> Result<ObjectMeta>;
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)>;
+    /// An adapter that knows a quicker way than one read per range takes it.
+    async fn read_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let read = |range: &Range<u64>| {
+            let range = range.clone();
+            async move { collect(self.read(path, Some(range)).await?.1).await }
+        };
+        let reads: Vec<_> = ranges.iter().map(read).collect();
+        stream::iter(reads).buffered(RANGES_AT_ONCE).try_collect().await
+    }
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>>;
     async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>>;
     async fn delete(&self, path: &BlobPath) -> Result<()>;
@@ -145,7 +160,7 @@ impl Blobs {
         options: PutOptions,
     ) -> Result<ObjectMeta> {
         let content = content.into();
-        self.put(path, futures::stream::once(async { Ok(content) }).boxed(), options).await
+        self.put(path, stream::once(async { Ok(content) }).boxed(), options).await
     }
 
     /// Writes a value as JSON.
@@ -172,6 +187,12 @@ impl Blobs {
     /// The bytes of a range.
     pub async fn get_range(&self, path: &BlobPath, range: Range<u64>) -> Result<Bytes> {
         collect(self.read(path, Some(range)).await?.1).await
+    }
+
+    /// The bytes of several ranges, in their order, of an object that is not replaced meanwhile. They are read side by
+    /// side.
+    pub async fn get_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.0.read_ranges(path, ranges).await
     }
 
     /// The content read as JSON; content that is not a `T` is [`Error::Invalid`].

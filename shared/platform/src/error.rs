@@ -36,7 +36,27 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The source of an [`Error::Unavailable`] by which the other side said that it did nothing.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Busy(Source);
+
 impl Error {
+    /// No answer from `what`, or a request to wait, with its cause.
+    pub fn unavailable(what: &'static str, source: impl Into<Source>) -> Self {
+        Error::Unavailable { what, source: source.into() }
+    }
+
+    /// `what` is well, did nothing, and asks to come back, because others are at the same thing.
+    pub fn busy(what: &'static str, source: impl Into<Source>) -> Self {
+        Error::Unavailable { what, source: Box::new(Busy(source.into())) }
+    }
+
+    /// True for what [`Error::busy`] made: nothing was done, and nothing is wrong with the other side.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Error::Unavailable { source, .. } if source.is::<Busy>())
+    }
+
     /// An unexpected failure of `what`, with its cause.
     pub fn internal(what: &'static str, source: impl Into<Source>) -> Self {
         Error::Internal { what, source: source.into() }

@@ -14,6 +14,7 @@ mod error;
 pub mod executions;
 #[cfg(feature = "google")]
 pub mod google;
+pub mod guard;
 mod ids;
 
 pub use blobs::{BlobPath, Blobs, Method, ObjectMeta, PutMode, PutOptions};

@@ -5,8 +5,23 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use platform::{
     BlobPath, Clock, Collection, Message, PutOptions, conformance,
     embedded::{Event, Links, Store},
+    guard,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What was published and not yet delivered.
+async fn messages(store: &Store) -> Vec<Message> {
+    store.route(|_| vec!["subscriber".into()]).await.unwrap();
+    let due = store.due(Clock::system().now(), vec![], 10_000).await.unwrap();
+    let message = |event| match event {
+        Event::Message { data, attributes, .. } => {
+            Some(Message { data: BASE64_STANDARD.decode(data).unwrap(), attributes })
+        }
+        _ => None,
+    };
+    due.into_iter().filter_map(|delivery| message(delivery.change.event)).collect()
+}
 
 fn scratch() -> Store {
     Store::scratch(Clock::system()).unwrap()
@@ -25,24 +40,23 @@ async fn embedded_objects_pass_the_suite() {
 #[tokio::test]
 async fn embedded_messages_pass_the_suite() {
     let store = scratch();
-    let arrived = || async {
-        store.route(|_| vec!["subscriber".into()]).await.unwrap();
-        let due = store.due(Clock::system().now(), vec![], 10).await.unwrap();
-        due.into_iter()
-            .filter_map(|delivery| match delivery.change.event {
-                Event::Message { data, attributes, .. } => {
-                    Some(Message { data: BASE64_STANDARD.decode(data).unwrap(), attributes })
-                }
-                _ => None,
-            })
-            .collect()
-    };
-    conformance::bus(&store.bus(), "topic", arrived).await;
+    conformance::bus(&store.bus(), "topic", || messages(&store)).await;
 }
 
 #[tokio::test]
 async fn embedded_executions_pass_the_suite() {
     conformance::executions(&scratch().executions(), "predict-worker").await;
+}
+
+#[tokio::test]
+async fn every_port_passes_its_suite_through_a_guard() {
+    let clock = Clock::system();
+    let store = Arc::new(scratch());
+    conformance::docs(&guard::docs("documents", store.clone(), &clock), "suite").await;
+    conformance::blobs(&guard::blobs("objects", store.clone(), &clock), "suite").await;
+    conformance::executions(&guard::executions("executions", store.clone(), &clock), "predict-worker").await;
+    let bus = guard::bus("messages", store.clone(), &clock);
+    conformance::bus(&bus, "topic", || messages(&store)).await;
 }
 
 #[test]

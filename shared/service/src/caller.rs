@@ -1,42 +1,60 @@
-//! Who is asking. A handler that takes a [`Caller`] cannot be reached without a verified identity, and reaches
-//! documents and objects only through paths made from it.
+//! Who is asking, and what they may. A handler's signature is its permission: one that takes a [`Caller`] cannot be
+//! reached without a verified identity and the scope its method needs, one that takes a [`Manager`], a [`Downloads`] or
+//! an [`Admin`] asks for more. Documents and objects are reached only through paths made from the caller.
+//!
+//! Tier and roles come from claims of a verified token or from our own documents, never from anything else in a
+//! request. Claims: `tier` (`default`, `premium`, `enterprise`, `admin`), `roles` (a list that may hold `admin`), and
+//! `admin: true`, which is the same role. The account document `users/{uid}` overrides either. An API key has the tier
+//! and roles of that document alone; there its owner's claimed tier is noted when they submit or manage with a token.
 
-use crate::{Problem, World, places, tokens::TokenError};
-use axum::{extract::FromRequestParts, http::request::Parts};
-use domain::{JobId, Timestamp, Uid};
+use crate::{
+    Problem, World,
+    api_key::{self, API_KEY},
+    limits::{self, Counted},
+    places,
+    tokens::{Identity, TokenError},
+};
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, header::AUTHORIZATION, request::Parts},
+};
+use domain::{Account, JobId, Role, Scope, Tier, Uid};
 use platform::DocPath;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-/// The header of API keys.
-pub const API_KEY: &str = "x-api-key";
-
-/// A verified user.
+/// A verified user. As an extractor it needs the scope `read` for GET, and `submit` for what changes something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub uid: Uid,
+    pub tier: Tier,
+    pub roles: Vec<Role>,
+    pub scopes: Vec<Scope>,
+    /// The id of the API key that was sent, if it was one.
+    pub key: Option<String>,
+    /// What the verified token says of the tier, where a token was sent.
+    pub claimed_tier: Option<Tier>,
 }
 
-/// The record of an API key: the key itself is kept nowhere, only its SHA-256, which names the document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ApiKey {
-    pub uid: Uid,
-    pub name: String,
-    pub created_at: Timestamp,
-    pub revoked: bool,
-}
+/// Who may manage API keys and webhooks: the scope `manage`.
+pub struct Manager(pub Caller);
 
-impl ApiKey {
-    /// The document of a key.
-    pub fn path(key: &str) -> DocPath {
-        places::api_key(&hex::encode(Sha256::digest(key.as_bytes())))
-    }
-}
+/// Who may take a file away: as [`Caller`], within the tier's downloads a minute.
+pub struct Downloads(pub Caller);
+
+/// The operator: the role `admin`, and for an API key the scope `manage`. Others are told 403, since it is no secret
+/// that such endpoints exist.
+pub struct Admin(pub Caller);
 
 impl Caller {
     /// The document of one of the caller's own runs. Another user's id leads nowhere.
     pub fn job(&self, id: &JobId) -> DocPath {
         places::job(&self.uid, id)
+    }
+
+    fn needs(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("the API key does not have the scope {:?}", scope.as_str())))
     }
 }
 
@@ -44,24 +62,81 @@ impl FromRequestParts<World> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
-        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            return match world.verifier.check(token, world.clock.now()).await {
-                Ok(uid) => Ok(Caller { uid }),
-                Err(TokenError::NoKeys(cause)) => Err(Problem::unavailable(cause)),
-                Err(error) => {
-                    tracing::info!(reason = %error, "token refused");
-                    Err(Problem::unauthorized("the token is not valid"))
-                }
-            };
+        let caller = verified(parts, world).await?;
+        let looks = matches!(parts.method, Method::GET | Method::HEAD);
+        caller.needs(if looks { Scope::Read } else { Scope::Submit })?;
+        Ok(caller)
+    }
+}
+
+impl FromRequestParts<World> for Manager {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
+        let caller = verified(parts, world).await?;
+        caller.needs(Scope::Manage)?;
+        Ok(Manager(caller))
+    }
+}
+
+impl FromRequestParts<World> for Downloads {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, world).await?;
+        limits::count(parts, world, &caller, Counted::Downloads)?;
+        Ok(Downloads(caller))
+    }
+}
+
+impl FromRequestParts<World> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
+        let caller = verified(parts, world).await?;
+        caller.needs(Scope::Manage)?;
+        if !caller.roles.contains(&Role::Admin) {
+            return Err(Problem::forbidden("this is for operators"));
         }
-        let Some(key) = text(API_KEY) else {
-            return Err(Problem::unauthorized("send a bearer token, or an API key in x-api-key"));
-        };
-        let record = world.docs.find::<ApiKey>(&ApiKey::path(key)).await?;
-        match record.filter(|record| !record.value.revoked) {
-            Some(record) => Ok(Caller { uid: record.value.uid }),
-            None => Err(Problem::unauthorized("the API key is not valid")),
+        Ok(Admin(caller))
+    }
+}
+
+/// The user that a request's token or key speaks for, within their requests a minute.
+async fn verified(parts: &Parts, world: &World) -> Result<Caller, Problem> {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
+    let caller = if let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
+        let Identity { uid, tier, roles } = token_of(world, token).await?;
+        let account = account(world, &uid).await?;
+        let (tier, roles, claimed_tier) = (account.tier(Some(tier)), account.roles(&roles), Some(tier));
+        Caller { uid, tier, roles, scopes: Scope::ALL.to_vec(), key: None, claimed_tier }
+    } else if let Some(key) = text(API_KEY) {
+        let record = api_key::check(world, key).await?;
+        let account = account(world, &record.uid).await?;
+        let (tier, roles) = (account.tier(None), account.roles(&[]));
+        Caller { uid: record.uid, tier, roles, scopes: record.scopes, key: Some(record.id), claimed_tier: None }
+    } else {
+        return Err(Problem::unauthorized("send a bearer token, or an API key in x-api-key"));
+    };
+    limits::count(parts, world, &caller, Counted::Requests)?;
+    Ok(caller)
+}
+
+async fn token_of(world: &World, token: &str) -> Result<Identity, Problem> {
+    match world.verifier.check(token, world.clock.now()).await {
+        Ok(identity) => Ok(identity),
+        Err(TokenError::NoKeys(cause)) => Err(Problem::unavailable(cause)),
+        Err(error) => {
+            tracing::info!(reason = %error, "token refused");
+            Err(Problem::unauthorized("the token is not valid"))
         }
     }
 }
+
+async fn account(world: &World, uid: &Uid) -> platform::Result<Account> {
+    Ok(world.docs.find::<Account>(&places::account(uid)).await?.map(|account| account.value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 mod backends;
 
-use crate::{Settings, World, tokens::Verifier};
+use crate::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
 use backends::{Backends, Stores};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Clock, Ids, embedded::Store};
@@ -127,6 +127,8 @@ impl Config {
             clock,
             ids: Ids::random(),
             verifier: Arc::new(verifier),
+            resolver: Resolver::system(),
+            limiter: Limiter::default(),
             settings: Arc::new(self.settings),
         })
     }
@@ -143,6 +145,8 @@ impl World {
             clock,
             ids,
             verifier: Arc::new(verifier),
+            resolver: Resolver::system(),
+            limiter: Limiter::default(),
             settings: Arc::new(settings),
         }
     }
@@ -155,12 +159,22 @@ pub fn settings(environment: &BTreeMap<String, String>, wrong: &mut Vec<String>)
     let mut number = |name: &str, default: u32| reader.parsed(name).unwrap_or(default);
     settings.gpu_capacity = number("GPU_CAPACITY", settings.gpu_capacity);
     settings.gpu_reserve = number("GPU_RESERVE", settings.gpu_reserve);
+    settings.webhooks_to_loopback = number("WEBHOOKS_TO_LOOPBACK", 0) == 1;
     let seconds = |duration: Duration| duration.as_secs() as u32;
     settings.task_limit = Duration::from_secs(number("TASK_SECONDS", seconds(settings.task_limit)).into());
     settings.stuck_after = Duration::from_secs(number("STUCK_SECONDS", seconds(settings.stuck_after)).into());
     settings.bucket_prefix = reader.get("BUCKET_PREFIX").unwrap_or_default().to_owned();
     let origins = reader.get("CORS_ORIGINS").unwrap_or_default().split(',').map(str::trim);
     settings.cors_origins = origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    settings.limits = match reader.get("LIMITS").unwrap_or("on") {
+        "on" => true,
+        "off" => false,
+        other => {
+            let told = format!("LIMITS is {other:?}, which it cannot be (on, off)");
+            reader.wrong.push(told);
+            true
+        }
+    };
     wrong.append(&mut reader.wrong);
     settings
 }

@@ -1,7 +1,7 @@
 //! What a function is: a name, a trigger, and a router (or, for the GPU job, a piece of work). And what every one of
 //! them is wrapped in: problems as the only errors, bounded bodies, CORS for browsers, a health check.
 
-use crate::{Problem, World, problem};
+use crate::{Problem, World, limits, problem};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -99,6 +99,7 @@ pub fn serve(routes: Router<World>, world: World) -> Router {
         .fallback(|| async { Problem::of_status(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+        .layer(middleware::from_fn_with_state(world.clone(), limits::tell))
         .layer(middleware::from_fn(problem::render))
         .layer(cors)
         .with_state(world)
@@ -116,8 +117,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
-            HeaderName::from_static(crate::caller::API_KEY),
+            HeaderName::from_static(crate::api_key::API_KEY),
         ])
-        .expose_headers([header::LOCATION, header::RETRY_AFTER])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER].into_iter().chain(limits::fields()).collect::<Vec<_>>())
         .max_age(Duration::from_secs(3600))
 }

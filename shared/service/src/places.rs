@@ -19,16 +19,30 @@ pub const GPU: &str = "l4";
 
 /// The topic that wakes the dispatcher.
 pub const DISPATCH: &str = "dispatch";
+/// The topic of API keys that were used.
+pub const KEY_USED: &str = "key-used";
 /// The topic of ended executions.
 pub const EXECUTION_ENDED: &str = "execution-ended";
 
+/// The topic of what could not be processed.
+pub const DEAD_LETTER: &str = "dead-letter";
+/// The topic of messages to users' endpoints.
+pub const WEBHOOKS: &str = "webhooks";
+
 /// The collection group of runs.
 pub const JOBS: &str = "jobs";
+/// The collection group of messages to users' endpoints.
+pub const DELIVERIES: &str = "deliveries";
 /// The Cloud Run job that runs shards.
 pub const WORKER_JOB: &str = "predict-worker";
 
+/// What an operator decided about a user, and what of their limits is used up.
+pub fn account(uid: &Uid) -> DocPath {
+    Collection::root("users").doc(uid.as_str())
+}
+
 pub fn jobs(uid: &Uid) -> Collection {
-    Collection::root("users").doc(uid.as_str()).collection(JOBS)
+    account(uid).collection(JOBS)
 }
 
 pub fn job(uid: &Uid, job: &JobId) -> DocPath {
@@ -46,6 +60,25 @@ pub fn shard(uid: &Uid, job: &JobId, shard: u32) -> DocPath {
 /// What a user is told of. Written with the move it tells of; whoever tells users reads it here.
 pub fn notice(uid: &Uid, id: &str) -> DocPath {
     Collection::root("users").doc(uid.as_str()).collection("notices").doc(id)
+}
+
+/// What could not be processed, for operators.
+pub fn dead_letters() -> Collection {
+    Collection::root("dead_letters")
+}
+
+/// The messages to a user's endpoints.
+pub fn deliveries(uid: &Uid) -> Collection {
+    Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)
+}
+
+pub fn delivery(uid: &Uid, id: &str) -> DocPath {
+    deliveries(uid).doc(id)
+}
+
+/// A user's endpoints with their secrets: not below `users`, which their browsers read.
+pub fn webhooks(uid: &Uid) -> DocPath {
+    Collection::root("webhooks").doc(uid.as_str())
 }
 
 /// What the reconciler did.
@@ -68,9 +101,14 @@ pub fn idempotency(hash: &str) -> DocPath {
     Collection::root("idempotency").doc(hash)
 }
 
+/// All users' API keys.
+pub fn api_keys() -> Collection {
+    Collection::root("api_keys")
+}
+
 /// An API key, by the SHA-256 of the key.
 pub fn api_key(hash: &str) -> DocPath {
-    Collection::root("api_keys").doc(hash)
+    api_keys().doc(hash)
 }
 
 /// The accepted items, one JSON line each.
@@ -109,17 +147,17 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
     artifact(uid, job, &format!("items/{index:07}/download/{file}"))
 }
 
-/// A result of the whole run, under the token of whoever wrote it.
-pub fn final_result(uid: &Uid, job: &JobId, token: u32, file: &str) -> Result<BlobPath> {
-    artifact(uid, job, &format!("results/{token:04}/{file}"))
-}
-
 /// Everything that the writer of this token wrote begins with this.
 pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
     format!("{}results/{token:04}/", run_prefix(uid, job))
 }
 
-/// What is told of a run before its results are written, or in spite of them: the rejected rows, and partial results.
+/// The results there were of a run that ended without, at one state of its shards, begin with this.
+pub fn partial_results(uid: &Uid, job: &JobId, state: &str) -> String {
+    format!("{}results/partial/{state}/", run_prefix(uid, job))
+}
+
+/// What is told of a run before its results are written: the rejected rows.
 pub fn result(uid: &Uid, job: &JobId, file: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("results/{file}"))
 }

@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use domain::{Exceeded, LimitKind, Tier, Timestamp};
 use serde::Serialize;
 use std::{error::Error, fmt, sync::Arc};
 use utoipa::{IntoResponses, ToSchema};
@@ -48,6 +49,25 @@ pub struct ProblemDetails {
     /// Seconds after which to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The limit that leaves no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitProblem>,
+}
+
+/// A limit that leaves no room for what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LimitProblem {
+    /// As in `GET /api/v1/usage`.
+    #[schema(example = "jobs_per_hour")]
+    pub name: String,
+    pub tier: Tier,
+    /// The most that is allowed.
+    pub limit: u64,
+    pub used: u64,
+    /// What the request would have added.
+    pub wanted: u64,
+    /// When there is room again, as far as that is known.
+    pub resets_at: Option<Timestamp>,
 }
 
 /// What any endpoint may answer instead of a success.
@@ -55,31 +75,40 @@ pub struct ProblemDetails {
 pub enum Refusals {
     /// The request cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
-    BadRequest(#[to_schema] ProblemDetails),
+    BadRequest(ProblemDetails),
     /// Nobody, or nobody we know.
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthorized(#[to_schema] ProblemDetails),
+    Unauthorized(ProblemDetails),
+    /// The month's GPU minutes are used up; `limit` says how.
+    #[response(status = 402, content_type = "application/problem+json")]
+    PaymentRequired(ProblemDetails),
+    /// The API key lacks a scope, or this is for operators.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemDetails),
     /// It is not there, or somebody else's.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] ProblemDetails),
+    NotFound(ProblemDetails),
     /// It is in a state that does not allow this.
     #[response(status = 409, content_type = "application/problem+json")]
-    Conflict(#[to_schema] ProblemDetails),
+    Conflict(ProblemDetails),
     /// The body is larger than 32 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] ProblemDetails),
+    TooLarge(ProblemDetails),
     /// The body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
-    UnsupportedMediaType(#[to_schema] ProblemDetails),
+    UnsupportedMediaType(ProblemDetails),
     /// Fields or rows are wrong; `errors` says which.
     #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[to_schema] ProblemDetails),
+    Invalid(ProblemDetails),
+    /// A limit of the tier; `limit` or `detail` says which, `Retry-After` when to come again.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(ProblemDetails),
     /// Something of ours failed.
     #[response(status = 500, content_type = "application/problem+json")]
-    Internal(#[to_schema] ProblemDetails),
+    Internal(ProblemDetails),
     /// Something of ours is away; try again.
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] ProblemDetails),
+    Unavailable(ProblemDetails),
 }
 
 /// A refusal on its way out.
@@ -90,12 +119,14 @@ pub struct Problem {
     errors: Vec<FieldProblem>,
     error_count: Option<u64>,
     retry_after: Option<u64>,
+    limit: Option<Box<LimitProblem>>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Problem { status, detail: detail.into(), errors: vec![], error_count: None, retry_after: None, cause: None }
+        let detail = detail.into();
+        Problem { status, detail, errors: vec![], error_count: None, retry_after: None, limit: None, cause: None }
     }
 
     /// The request cannot be read.
@@ -106,6 +137,16 @@ impl Problem {
     /// Nobody, or nobody we know.
     pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Somebody we know who may not do this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// More than is allowed in a time.
+    pub fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
     }
 
     /// It is not there, or it is somebody else's.
@@ -189,7 +230,26 @@ impl Problem {
             errors: self.errors.clone(),
             error_count: self.error_count,
             retry_after: self.retry_after,
+            limit: self.limit.as_deref().cloned(),
         }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    /// A budget that is spent is 402; a batch that is too large for its tier will always be, which is 422; of anything
+    /// else there can be more later.
+    fn from(exceeded: Exceeded) -> Self {
+        let status = match exceeded.kind {
+            LimitKind::GpuMinutesPerMonth => StatusCode::PAYMENT_REQUIRED,
+            LimitKind::LigandsPerBatch => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let mut problem = Problem::new(status, exceeded.to_string());
+        problem.retry_after = exceeded.retry_after;
+        let Exceeded { kind, tier, limit, used, wanted, resets_at, .. } = exceeded;
+        let name = kind.as_str().to_owned();
+        problem.limit = Some(Box::new(LimitProblem { name, tier, limit, used, wanted, resets_at }));
+        problem
     }
 }
 

@@ -1,11 +1,14 @@
-//! Verification of identity tokens, in full: signature by a known key, RS256 only, issuer, audience, times, subject.
-//! What the token's own header says about where keys may be found is never followed.
+//! Verification of identity tokens, in full: signature by a known key, RS256 only, one issuer, one audience (a list of
+//! them is refused, even one that holds ours), times, subject. What the token's own header says about where keys may be
+//! found (`jku`, `jwk`, `x5u`, `x5c`) is never followed; a header that says something must be understood (`crit`) is
+//! refused.
 
 use crate::keys::{FetchError, KeyCache};
 use chrono::{DateTime, Utc};
-use domain::Uid;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
+use domain::{Role, Tier, Uid};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::JwkSet};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Clocks may differ by this much, in seconds.
@@ -34,18 +37,50 @@ pub enum TokenError {
     Times,
     #[error("the token names no user")]
     Subject,
+    #[error("the token is for another audience or of another issuer")]
+    Foreign,
     /// Nothing is wrong with the token: it cannot be judged now.
     #[error("the keys of the issuer cannot be had")]
     NoKeys(#[source] FetchError),
 }
 
+/// What a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub uid: Uid,
+    /// The claim `tier`; the least one where it is missing or names none.
+    pub tier: Tier,
+    /// The claims `roles` and `admin`.
+    pub roles: Vec<Role>,
+}
+
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// One text: a list does not read as one.
+    iss: String,
+    aud: String,
     exp: i64,
     nbf: Option<i64>,
     iat: i64,
     auth_time: Option<i64>,
+    #[serde(default)]
+    tier: Tier,
+    #[serde(default)]
+    roles: Value,
+    #[serde(default)]
+    admin: Value,
+}
+
+impl Claims {
+    /// A role that is claimed in any other way than the two there are is not claimed.
+    fn roles(&self) -> Vec<Role> {
+        let mut roles = domain::roles(&self.roles);
+        if self.admin == Value::Bool(true) && !roles.contains(&Role::Admin) {
+            roles.push(Role::Admin);
+        }
+        roles
+    }
 }
 
 impl Verifier {
@@ -59,24 +94,24 @@ impl Verifier {
     }
 
     /// The user a token speaks for, once the issuer's keys are at hand.
-    pub async fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Uid, TokenError> {
+    pub async fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
         if let Keys::Fetched(cache) = &self.keys {
             let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
-            let key = header.kid.filter(|_| header.alg == Algorithm::RS256).ok_or(TokenError::Key)?;
+            let key = key_id(header).ok_or(TokenError::Key)?;
             cache.refresh(&key, now).await.map_err(TokenError::NoKeys)?;
         }
         self.verify(token, now)
     }
 
     /// The user a token speaks for, by the keys at hand.
-    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Uid, TokenError> {
+    pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
         let keys = match &self.keys {
             Keys::Given(keys) => keys.clone(),
             Keys::Fetched(cache) => cache.current(),
         };
-        let key = header.kid.filter(|_| header.alg == Algorithm::RS256).and_then(|kid| keys.find(&kid));
-        let key = DecodingKey::from_jwk(key.ok_or(TokenError::Key)?).map_err(TokenError::Invalid)?;
+        let key = key_id(header).and_then(|id| keys.find(&id).cloned()).ok_or(TokenError::Key)?;
+        let key = DecodingKey::from_jwk(&key).map_err(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::RS256);
         // Times are compared below, by the caller's clock.
         rules.validate_exp = false;
@@ -84,10 +119,19 @@ impl Verifier {
         rules.set_audience(&[&self.audience]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &rules).map_err(TokenError::Invalid)?.claims;
+        if claims.iss != self.issuer || claims.aud != self.audience {
+            return Err(TokenError::Foreign);
+        }
         let begins = [Some(claims.iat), claims.auth_time, claims.nbf].into_iter().flatten().max().unwrap_or(claims.iat);
         if begins > now.timestamp() + LEEWAY || claims.exp < now.timestamp() - LEEWAY {
             return Err(TokenError::Times);
         }
-        Uid::try_from(claims.sub).map_err(|_| TokenError::Subject)
+        let (tier, roles) = (claims.tier, claims.roles());
+        Ok(Identity { uid: Uid::try_from(claims.sub).map_err(|_| TokenError::Subject)?, tier, roles })
     }
+}
+
+/// The name of the key that a token says it is signed with: only a name among those at hand, never a place to look.
+fn key_id(header: Header) -> Option<String> {
+    header.kid.filter(|_| header.alg == Algorithm::RS256 && header.crit.is_none())
 }

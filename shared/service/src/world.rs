@@ -1,7 +1,7 @@
 //! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
 //! signature picks what it needs.
 
-use crate::tokens::Verifier;
+use crate::{limits::Limiter, tokens::Verifier, webhooks::Resolver};
 use axum::extract::FromRef;
 use domain::Slots;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
@@ -17,6 +17,8 @@ pub struct World {
     pub clock: Clock,
     pub ids: Ids,
     pub verifier: Arc<Verifier>,
+    pub resolver: Resolver,
+    pub limiter: Limiter,
     pub settings: Arc<Settings>,
 }
 
@@ -35,6 +37,10 @@ pub struct Settings {
     pub bucket_prefix: String,
     /// Origins of web frontends that may call the API; `*` allows any.
     pub cors_origins: Vec<String>,
+    /// Webhooks may go to this machine, without TLS: for tests and for work on a laptop only.
+    pub webhooks_to_loopback: bool,
+    /// Whether users are held to the limits of their tiers.
+    pub limits: bool,
 }
 
 impl Settings {
@@ -53,6 +59,8 @@ impl Default for Settings {
             stuck_after: Duration::from_secs(60),
             bucket_prefix: String::new(),
             cors_origins: vec![],
+            webhooks_to_loopback: false,
+            limits: true,
         }
     }
 }

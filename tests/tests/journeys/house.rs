@@ -74,6 +74,17 @@ fn the_routes_in_the_table_are_those_in_the_code() {
 }
 
 #[test]
+fn a_function_that_knows_its_callers_may_tell_that_a_key_was_used() {
+    for (name, row) in
+        rows().into_iter().filter(|(name, row)| row["trigger"]["type"] == "http" && name != "get-openapi")
+    {
+        let roles: Vec<_> = row["roles"].as_array().unwrap().iter().map(|role| role.as_str().unwrap()).collect();
+        let reads = roles.iter().any(|role| role.starts_with("docs."));
+        assert!(reads && roles.contains(&"publish:key-used"), "{name}: {roles:?}");
+    }
+}
+
+#[test]
 fn the_served_contract_is_the_one_in_the_code() {
     let served: Value = serde_json::from_str(get_openapi::CONTRACT).unwrap();
     let coded = serde_json::to_value(hub::openapi()).unwrap();
@@ -84,6 +95,15 @@ fn the_served_contract_is_the_one_in_the_code() {
         assert!(differ.is_empty(), "{again}\ndifferent: {}", differ.join(", "));
     }
     assert!(served == coded, "{again}");
+}
+
+#[test]
+fn everything_the_contract_refers_to_is_in_it() {
+    let contract: Value = serde_json::from_str(get_openapi::CONTRACT).unwrap();
+    let known: BTreeSet<_> = contract["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
+    let named = get_openapi::CONTRACT.split("#/components/schemas/").skip(1);
+    let named: BTreeSet<_> = named.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(&named - &known, BTreeSet::new());
 }
 
 /// The members, two levels down, that are not the same.

@@ -5,6 +5,7 @@
 mod aliases;
 mod broken_rows;
 mod cancelling;
+mod chaos;
 mod deployment;
 mod failures;
 mod house;
@@ -19,6 +20,7 @@ mod single;
 mod strangers;
 mod submitting;
 mod uploads;
+mod webhooks;
 
 use journeys::Hub;
 

@@ -21,34 +21,37 @@ fn operations() -> Vec<(Method, String)> {
     paths.into_iter().flat_map(methods).collect()
 }
 
-/// The path with the ids of a batch or job, and of an item of the batch, put in.
-fn named(path: &str, batch: &str, job: &str) -> Vec<String> {
+/// The path with the ids of a batch or job, of an item of the batch, or of a webhook put in.
+fn named(path: &str, (batch, job, webhook): (&str, &str, &str)) -> Vec<String> {
+    let path = &path.replace("{webhook_id}", webhook);
     let query = if path.ends_with("/export") { "?format=csv" } else { "" };
     let child = format!("{batch}_0001");
     let fill = |id: &str| path.replace("{batch_id}", id).replace("{job_id}", id).replace("{kind}", "json") + query;
     if path.contains("{job_id}") { vec![fill(job), fill(batch), fill(&child)] } else { vec![fill(batch)] }
 }
 
-/// Maria's finished batch and single prediction.
-async fn marias(hub: &Hub) -> (String, String) {
+/// Maria's finished batch, single prediction and webhook, which hears of neither.
+async fn marias(hub: &Hub) -> (String, String, String) {
     let maria = hub.user("maria");
     let batch = id(&maria.run_batch(&batch(2)).await);
     let body = json!({"model": "boltz2", "protein_sequence": target(), "ligand_smiles": "CCO"});
     let job = maria.post("/api/v1/predict", &body).await.json(202)["job_id"].as_str().unwrap().to_owned();
     maria.job_ends(&job).await;
     hub.settled().await;
-    (batch, job)
+    let body = json!({"url": "https://8.8.8.8/", "events": ["job.failed"]});
+    let webhook = maria.post("/api/v1/webhooks", &body).await.json(201)["webhook_id"].as_str().unwrap().to_owned();
+    (batch, job, webhook)
 }
 
 #[tokio::test]
 async fn another_users_runs_are_not_there_and_stay_untouched() {
     let hub = start(&[]).await;
-    let (batch, job) = marias(&hub).await;
+    let (batch, job, webhook) = marias(&hub).await;
     let nils = hub.user("nils");
     let before = Things::of(&hub).await;
     let mut asked = 0;
     for (method, path) in operations().into_iter().filter(|(_, path)| path.contains('{')) {
-        for path in named(&path, &batch, &job) {
+        for path in named(&path, (&batch, &job, &webhook)) {
             for path in [path.clone(), format!("{path}{}purge=true", if path.contains('?') { '&' } else { '?' })] {
                 if path.contains("purge") && method != Method::DELETE {
                     continue;
@@ -59,9 +62,9 @@ async fn another_users_runs_are_not_there_and_stay_untouched() {
         }
     }
     assert!(asked >= 20, "{asked}");
-    for list in ["/api/v1/jobs", "/api/v1/batches"] {
-        let shown = nils.get(list).await.json(200);
-        assert!(!shown.to_string().contains(&batch) && shown["next_cursor"].is_null(), "{shown}");
+    for list in ["/api/v1/jobs", "/api/v1/batches", "/api/v1/webhooks"] {
+        let shown = nils.get(list).await.json(200).to_string();
+        assert!(!shown.contains(&batch) && !shown.contains(&webhook) && !shown.contains("next_cursor\":\""), "{shown}");
     }
     assert_eq!(Things::of(&hub).await, before);
     assert_eq!(hub.user("maria").rows(&batch).await.len(), 2);
@@ -83,7 +86,7 @@ async fn another_users_library_cannot_be_run() {
 #[tokio::test]
 async fn nobody_gets_in_without_a_good_key_or_token() {
     let hub = start(&[]).await;
-    let (batch, job) = marias(&hub).await;
+    let (batch, job, webhook) = marias(&hub).await;
     let now = hub.cloud.world.clock.now();
     let good = hub.cloud.access.token("maria", now).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -107,7 +110,7 @@ async fn nobody_gets_in_without_a_good_key_or_token() {
     let before = Things::of(&hub).await;
     for client in &unwelcome {
         for (method, path) in operations() {
-            for path in named(&path, &batch, &job) {
+            for path in named(&path, (&batch, &job, &webhook)) {
                 let answer = client.call(method.clone(), &path).await;
                 if path.ends_with("openapi.json") {
                     assert_eq!(answer.status, 200, "the contract is for everybody");

@@ -16,9 +16,12 @@ use serde_json::{Value, json};
 pub use service::testing::start as now;
 use service::{
     World,
-    caller::API_KEY,
+    api_key::API_KEY,
     places,
-    runs::{results, rows, shards::ShardInput},
+    runs::{
+        results::{self, Folder, ResultsQuery},
+        shards::ShardInput,
+    },
     serve, testing,
 };
 use std::collections::BTreeMap;
@@ -75,8 +78,7 @@ impl Bench {
     /// The same, with its results written as the aggregator writes them.
     pub async fn completed_batch() -> Self {
         let mut bench = Bench::new(Status::Aggregating).await;
-        let rows = bench.rows().await;
-        let summary = results::write(&bench.world.blobs, &bench.run, 1, rows).await.unwrap();
+        let summary = results::write(&bench.world.docs, &bench.world.blobs, &bench.run, 1).await.unwrap().summary;
         assert_eq!(bench.run.begin_aggregation(now()), Some(1));
         assert!(bench.run.finish(1, summary, true, now()));
         let path = places::job(&bench.run.uid, &bench.run.job_id);
@@ -86,17 +88,17 @@ impl Bench {
         bench
     }
 
-    /// Every row with its rank.
+    /// Every row with its rank, as they are told page by page.
     pub async fn rows(&self) -> Vec<ResultRow> {
-        let mut rows = rows::ended(&self.world.docs, &self.world.blobs, &self.run).await.unwrap();
-        self.run.ranking.rank(&mut rows);
-        rows
+        let all = ResultsQuery { limit: Some(500), ..ResultsQuery::default() };
+        results::page(&self.world.docs, &self.world.blobs, &self.run, &all).await.unwrap().results
     }
 
+    /// A file of the results that were written.
     pub fn result(&self, name: &str) -> BlobPath {
-        match self.run.results {
-            Some(token) => places::final_result(&self.run.uid, &self.run.job_id, token, name).unwrap(),
-            None => places::result(&self.run.uid, &self.run.job_id, name).unwrap(),
+        match (name, self.run.results) {
+            ("rejected.csv", _) | (_, None) => places::result(&self.run.uid, &self.run.job_id, name).unwrap(),
+            (_, Some(token)) => Folder::of_token(&self.run, token).file(name).unwrap(),
         }
     }
 
@@ -224,6 +226,7 @@ fn run(status: Status) -> Run {
         aggregation: None,
         results: None,
         month: String::new(),
+        charged_gpu_seconds: 0.0,
         summary: None,
         stopped: None,
         retry_of: None,

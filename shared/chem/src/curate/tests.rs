@@ -1,7 +1,7 @@
-use std::io::Cursor;
+use bytes::Bytes;
 
 use super::*;
-use crate::library::{LibraryReader, ReadError};
+use crate::library::{LibraryReader, LibraryRow, ReadError};
 use crate::ligand::Note;
 
 fn row(row: u64, name: &str, smiles: &str) -> LibraryRow {
@@ -58,9 +58,9 @@ fn reasons_survive_json() {
 }
 
 /// Reads and judges a whole library: `row code-or-"ok" notes` per row.
-fn verdicts(file: Vec<u8>, file_name: &str) -> Vec<(u64, String, String)> {
+fn verdicts(file: Vec<u8>) -> Vec<(u64, String, String)> {
     let mut curator = Curator::new();
-    LibraryReader::new(Cursor::new(file), file_name)
+    LibraryReader::open(Bytes::from(file))
         .unwrap()
         .map(|item| match item {
             Ok(row) => curator.judge(row),
@@ -99,7 +99,7 @@ fn ten_kinds_of_broken_rows_among_forty_each_get_their_own_verdict() {
     for (line, ..) in broken {
         file.extend(line);
     }
-    let found = verdicts(file, "library.csv");
+    let found = verdicts(file);
     assert_eq!(found.len(), 40);
     for (n, (row, name, outcome)) in (1..).zip(&found[..30]) {
         assert_eq!((*row, name.as_str(), outcome.as_str()), (n, &*format!("alkanol {n}"), "ok"));
@@ -120,6 +120,6 @@ fn rows_that_cannot_be_read_are_rejected_under_their_row_number() {
         (5, "ligand_5", "wrong_column_count"),
         (6, "ligand_6", "ok"),
     ];
-    let found = verdicts(file.into_bytes(), "x.csv");
+    let found = verdicts(file.into_bytes());
     assert_eq!(found, expected.map(|(row, name, code)| (row, name.into(), code.to_owned())));
 }

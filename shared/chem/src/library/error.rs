@@ -4,6 +4,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::unpack::Bomb;
+
 /// Why a library cannot be read at all, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
@@ -19,9 +21,22 @@ pub enum LibraryError {
     /// More bytes than allowed, after decompression.
     #[error("the file holds more than {max_bytes} bytes when decompressed")]
     TooLarge { max_bytes: u64 },
+    /// Few bytes that stand for absurdly many.
+    #[error("the file grows to more than 200 times its size when decompressed, as no library does")]
+    Bomb,
+    /// A Parquet file that is damaged, or written in a way that is not read here.
+    #[error("the Parquet file cannot be read: {detail}")]
+    Parquet { detail: String },
     /// The source failed, or its gzip stream is damaged or cut off.
     #[error("the file cannot be read to its end")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for LibraryError {
+    fn from(error: io::Error) -> Self {
+        let bomb = error.get_ref().is_some_and(|inner| inner.is::<Bomb>());
+        if bomb { Self::Bomb } else { Self::Io(error) }
+    }
 }
 
 impl LibraryError {
@@ -32,8 +47,8 @@ impl LibraryError {
             Self::Empty => "library_empty",
             Self::NotText { .. } => "library_not_text",
             Self::NoSmilesColumn { .. } => "no_smiles_column",
-            Self::TooLarge { .. } => "library_too_large",
-            Self::Io(_) => "library_unreadable",
+            Self::TooLarge { .. } | Self::Bomb => "library_too_large",
+            Self::Parquet { .. } | Self::Io(_) => "library_unreadable",
         }
     }
 }
@@ -56,6 +71,9 @@ pub enum RowProblem {
         "the row has {found} columns where the header has {expected}; put values that contain the separator in quotes"
     )]
     WrongColumnCount { found: usize, expected: usize },
+    /// The structure of an SDF record exceeds [`super::MAX_BLOCK_BYTES`].
+    #[error("the structure record is longer than 256 KiB")]
+    RecordTooLong,
 }
 
 impl RowProblem {
@@ -67,15 +85,18 @@ impl RowProblem {
             Self::NotUtf8 => "not_utf8",
             Self::UnclosedQuote => "unclosed_quote",
             Self::WrongColumnCount { .. } => "wrong_column_count",
+            Self::RecordTooLong => "record_too_long",
         }
     }
 }
 
-/// A row that could not be read. `row` counts as in [`super::LibraryRow`].
+/// A row that could not be read. `row` counts as in [`super::Record`]; `text` is the line, as far as it is worth
+/// showing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}: {problem}")]
 pub struct RowError {
     pub row: u64,
+    pub text: String,
     pub problem: RowProblem,
 }
 

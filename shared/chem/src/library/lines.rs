@@ -1,6 +1,7 @@
 //! Lines of a byte stream in bounded memory: numbered, without line ends, never longer than the
 //! limit. Nothing here knows columns.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, Read};
 
 use super::{LibraryError, MAX_LINE_BYTES};
@@ -22,29 +23,38 @@ impl Line {
 /// Reads lines up to a total number of bytes.
 pub(super) struct Lines {
     source: Box<dyn BufRead + Send>,
+    ahead: VecDeque<Line>,
     number: u64,
-    header_lines: u64,
     left: u64,
     max_bytes: u64,
 }
 
 impl Lines {
     pub fn new(source: Box<dyn BufRead + Send>, max_bytes: u64) -> Self {
-        Self { source, number: 0, header_lines: 0, left: max_bytes, max_bytes }
+        Self { source, ahead: VecDeque::new(), number: 0, left: max_bytes, max_bytes }
     }
 
-    /// Lines up to and including the header, which rows are not counted from.
-    pub fn first_row(&self) -> u64 {
-        self.header_lines
-    }
-
-    /// Sets how many lines come before row 1.
-    pub fn count_from(&mut self, header_lines: u64) {
-        self.header_lines = header_lines;
+    /// The next lines up to and with so many that are not blank, fewer at the end. [`Lines::next_line`] still begins
+    /// with them.
+    pub fn sample(&mut self, filled: usize) -> Result<&[Line], LibraryError> {
+        let mut found = self.ahead.iter().filter(|line| !line.is_blank()).count();
+        while found < filled {
+            let Some(line) = self.read_line()? else { break };
+            found += usize::from(!line.is_blank());
+            self.ahead.push_back(line);
+        }
+        Ok(self.ahead.make_contiguous())
     }
 
     /// The next line; `None` at the end.
     pub fn next_line(&mut self) -> Result<Option<Line>, LibraryError> {
+        match self.ahead.pop_front() {
+            Some(line) => Ok(Some(line)),
+            None => self.read_line(),
+        }
+    }
+
+    fn read_line(&mut self) -> Result<Option<Line>, LibraryError> {
         let mut text = Vec::new();
         let limit = MAX_LINE_BYTES as u64 + 2;
         let taken = self.source.by_ref().take(limit).read_until(b'\n', &mut text)?;

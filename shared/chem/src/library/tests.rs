@@ -6,17 +6,24 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn open(text: impl AsRef<[u8]>, file_name: &str) -> Result<LibraryReader, LibraryError> {
-    LibraryReader::new(Cursor::new(text.as_ref().to_vec()), file_name)
+mod columnar;
+mod sdf;
+
+fn open(content: impl AsRef<[u8]>) -> Result<LibraryReader, LibraryError> {
+    LibraryReader::open(Bytes::copy_from_slice(content.as_ref()))
+}
+
+fn smiles(record: Record) -> String {
+    match record.structure {
+        Structure::Smiles(smiles) => smiles,
+        Structure::MolBlock(block) => panic!("a connection table: {block}"),
+    }
 }
 
 /// `(row, name, smiles)` of every row; panics on any error.
-fn rows(text: impl AsRef<[u8]>, file_name: &str) -> Vec<(u64, String, String)> {
-    open(text, file_name)
-        .unwrap_or_else(|error| panic!("{file_name}: {error}"))
-        .map(|item| item.unwrap())
-        .map(|row| (row.row, row.name.unwrap_or_default(), row.smiles))
-        .collect()
+fn rows(content: impl AsRef<[u8]>) -> Vec<(u64, String, String)> {
+    let row = |row: Record| (row.row, row.name.clone().unwrap_or_default(), smiles(row));
+    open(content).unwrap_or_else(|error| panic!("{error}")).map(|item| row(item.unwrap())).collect()
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -46,57 +53,57 @@ fn libraries_of_the_usual_sources_are_understood() {
         ("a.csv", "x,CCO\n"),
         ("a.csv", "zinc id,smiles,mw\nx,CCO\n"),
     ];
-    for (file_name, text) in table {
-        assert_eq!(rows(text, file_name), [(1, "x".into(), "CCO".into())], "{file_name}: {text}");
+    for (source, text) in table {
+        assert_eq!(rows(text), [(1, "x".into(), "CCO".into())], "{source}: {text}");
     }
 }
 
 #[test]
 fn pubchem_numbers_are_names_and_not_molecules() {
-    assert_eq!(rows("2244\tCC(=O)O\n702\tCCO\n", "CID-SMILES")[1], (2, "702".into(), "CCO".into()));
+    assert_eq!(rows("2244\tCC(=O)O\n702\tCCO\n")[1], (2, "702".into(), "CCO".into()));
 }
 
 #[test]
 fn a_lone_column_needs_no_separator() {
-    assert_eq!(rows("smiles\nCCO\n", "a.csv"), [(1, String::new(), "CCO".into())]);
-    assert_eq!(rows("CCO\nCCN", "a.txt").len(), 2);
+    assert_eq!(rows("smiles\nCCO\n"), [(1, String::new(), "CCO".into())]);
+    assert_eq!(rows("CCO\nCCN").len(), 2);
 }
 
 #[test]
 fn a_smi_name_is_the_rest_of_the_line_and_a_cxsmiles_tail_stays_with_the_smiles() {
-    let found = rows("CCO ethyl alcohol, pure\nC[C@H](F)Cl |o1:1| chiral one\n", "a.smi");
+    let found = rows("CCO ethyl alcohol, pure\nC[C@H](F)Cl |o1:1| chiral one\n");
     assert_eq!(found[0], (1, "ethyl alcohol, pure".into(), "CCO".into()));
     assert_eq!(found[1], (2, "chiral one".into(), "C[C@H](F)Cl |o1:1|".into()));
-    let tailed = rows("CC(F)Cl |o1:1,&1:2|\tx\n", "a.tsv");
+    let tailed = rows("CC(F)Cl |o1:1,&1:2|\tx\n");
     assert_eq!(tailed[0], (1, "x".into(), "CC(F)Cl |o1:1,&1:2|".into()));
 }
 
 #[test]
 fn a_bad_first_molecule_does_not_hide_a_library_without_header() {
-    let found = rows("C(C bad\nCCO a\nCCN b\n", "a.smi");
+    let found = rows("C(C bad\nCCO a\nCCN b\n");
     assert_eq!(found.len(), 3);
     assert_eq!(found[0], (1, "bad".into(), "C(C".into()));
 }
 
 #[test]
 fn blank_lines_are_skipped_but_counted() {
-    let found = rows("\nsmiles,name\n\nCCO,a\n  \r\nCCN,b\n\n", "a.csv");
+    let found = rows("\nsmiles,name\n\nCCO,a\n  \r\nCCN,b\n\n");
     assert_eq!(found.iter().map(|row| row.0).collect::<Vec<_>>(), [2, 4]);
 }
 
 #[test]
 fn gzipped_libraries_are_read_whatever_their_name() {
     let text = b"smiles,name\nCCO,a\nCCN,b\n";
-    assert_eq!(rows(gzip(text), "library.csv").len(), 2);
+    assert_eq!(rows(gzip(text)).len(), 2);
     let members = [gzip(b"CCO a\n"), gzip(b"CCN b\n")].concat();
-    assert_eq!(rows(members, "library.smi.gz").len(), 2);
+    assert_eq!(rows(members).len(), 2);
 }
 
 #[test]
 fn a_cut_off_gzip_file_ends_in_an_error() {
     let lines: String = (0..20_000).map(|n| format!("C,{}\n", n * 7_919 % 104_729)).collect();
     let whole = gzip(format!("smiles,name\n{lines}").as_bytes());
-    let mut reader = open(&whole[..whole.len() / 2], "a.csv.gz").unwrap();
+    let mut reader = open(&whole[..whole.len() / 2]).unwrap();
     let failure = reader.find_map(Result::err).unwrap();
     assert!(matches!(failure, ReadError::Library(LibraryError::Io(_))), "{failure:?}");
     assert!(reader.next().is_none());
@@ -105,24 +112,33 @@ fn a_cut_off_gzip_file_ends_in_an_error() {
 #[test]
 fn a_gzip_bomb_stops_at_the_size_limit() {
     let bomb = gzip(&b"CCO,a\n".repeat(200_000));
-    let mut reader = LibraryReader::with_max_bytes(Cursor::new(bomb), "a.csv.gz", 100_000).unwrap();
+    let mut reader = LibraryReader::with_max_bytes(Bytes::from(bomb), 100_000).unwrap();
     let failure = reader.find_map(Result::err).unwrap();
     assert!(matches!(failure, ReadError::Library(LibraryError::TooLarge { max_bytes: 100_000 })));
     assert!(reader.next().is_none());
 }
 
 #[test]
+fn a_gzip_stream_that_grows_beyond_reason_is_called_by_its_name() {
+    let zeros = gzip(&vec![b'C'; 20 << 20]);
+    let failure = open(&zeros).err().unwrap();
+    assert!(matches!(failure, LibraryError::Bomb), "{failure:?}");
+    assert!(failure.to_string().contains("200 times"));
+}
+
+#[test]
 fn a_table_without_smiles_names_its_columns() {
-    let error = open("id,weight\n1,46.07\n2,45.08\n", "a.csv").err().unwrap();
+    let error = open("id,weight\n1,46.07\n2,45.08\n").err().unwrap();
     assert_eq!(error.to_string(), "found no column of SMILES; the columns are: id, weight");
     assert_eq!(error.code(), "no_smiles_column");
 }
 
 #[test]
 fn files_that_are_no_text_say_what_they_are() {
-    let message = |bytes: &[u8]| open(bytes, "a.csv").err().unwrap().to_string();
+    let message = |bytes: &[u8]| open(bytes).err().unwrap().to_string();
     assert!(message(b"PK\x03\x04rest").contains("Excel"));
     assert!(message(b"PAR1rest").contains("Parquet"));
+    assert!(message(b"\x28\xb5\x2f\xfdrest").contains("Zstandard"));
     assert!(message(b"\xff\xfes\0m\0").contains("UTF-16"));
     assert_eq!(message(b""), "the file is empty");
     assert_eq!(message(b" \n\n"), "the file is empty");
@@ -131,7 +147,7 @@ fn files_that_are_no_text_say_what_they_are() {
 #[test]
 fn broken_rows_are_reported_and_reading_goes_on() {
     let text = b"name,smiles\na\nb,C\xff\n\"c,CCO\nd,CCO,1,2\ne,CCO,\n\xe9ther,CCOCC\n";
-    let found: Vec<String> = open(text, "a.csv")
+    let found: Vec<String> = open(text)
         .unwrap()
         .map(|item| match item {
             Ok(row) => format!("{} {}", row.row, row.name.unwrap_or_default()),
@@ -150,14 +166,14 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), gz: bool) {
         let bytes = if gz { gzip(&bytes) } else { bytes };
-        if let Ok(reader) = open(bytes, "a.csv") {
+        if let Ok(reader) = open(bytes) {
             prop_assert!(reader.count() <= 301);
         }
     }
 
     #[test]
-    fn arbitrary_tables_never_panic(text in "(smiles[,;\t ]name\n)?[CNO\",;|\t \r\n]{0,80}", smi: bool) {
-        if let Ok(reader) = open(text, if smi { "a.smi" } else { "a.csv" }) {
+    fn arbitrary_tables_never_panic(text in "(smiles[,;\t ]name\n)?[CNO\",;|\t \r\n]{0,80}") {
+        if let Ok(reader) = open(text) {
             prop_assert!(reader.count() <= 81);
         }
     }

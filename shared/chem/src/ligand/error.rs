@@ -16,6 +16,9 @@ pub enum LigandError {
     /// Not SMILES grammar.
     #[error("this is not a valid SMILES: {detail}")]
     Unreadable { detail: String },
+    /// Not a connection table (V2000 or V3000), or one with query features.
+    #[error("the structure record cannot be read: {detail}")]
+    UnreadableRecord { detail: String },
     /// An atom carries more bonds than its element and charge allow.
     #[error("{name} ({symbol}) has {bonds} bonds, more than its charge allows")]
     BadValence { symbol: String, name: String, bonds: i32 },
@@ -65,6 +68,7 @@ impl LigandError {
             Self::Empty => "empty",
             Self::TooLong { .. } => "too_long",
             Self::Unreadable { .. } => "unreadable",
+            Self::UnreadableRecord { .. } => "unreadable_record",
             Self::BadValence { .. } => "bad_valence",
             Self::BadAromaticity => "bad_aromaticity",
             Self::Placeholder => "placeholder",

@@ -42,12 +42,19 @@ static KNOWN: LazyLock<HashSet<String>> =
 
 /// The fragment to run, and what was left out to get it.
 pub(super) struct Kept {
-    pub canonical: String,
+    /// The fragment as written, where its text stands alone, otherwise its canonical SMILES; `None` for the whole text.
+    pub smiles: Option<String>,
+    /// `None` where it was not needed.
+    pub canonical: Option<String>,
+    /// [`graph::Plain::key`].
+    pub key: u64,
     pub heavy_atoms: u32,
     pub notes: Vec<Note>,
 }
 
 struct Fragment {
+    /// Position among the fragments as written.
+    position: usize,
     molecule: Molecule,
     canonical: String,
     heavy_atoms: u32,
@@ -61,22 +68,31 @@ pub(super) fn keep(smiles: &str) -> Result<Kept, LigandError> {
     if molecule.atoms().iter().any(|atom| atom.atomic_number() == 0) {
         return Err(LigandError::Placeholder);
     }
+    if !smiles.contains('.') {
+        return whole(&molecule);
+    }
     let parts = molecule.fragments().map_err(|_| LigandError::Unprocessable)?;
     if let [only] = parts.as_slice() {
-        check(only)?;
-        let heavy_atoms = heavy_atoms(only);
-        return Ok(Kept { canonical: toolkit::canonical(only, true)?, heavy_atoms, notes: vec![] });
+        return whole(only);
     }
     let distinct = distinct(parts)?;
     let main = choose(&distinct)?;
     check(&distinct[main].molecule)?;
-    Ok(kept(distinct, main))
+    kept(smiles, distinct, main)
+}
+
+/// A molecule of one fragment.
+fn whole(molecule: &Molecule) -> Result<Kept, LigandError> {
+    check(molecule)?;
+    let (canonical, key) = (toolkit::canonical(molecule, true)?, toolkit::graph_key(molecule)?);
+    let heavy_atoms = heavy_atoms(molecule);
+    Ok(Kept { smiles: None, canonical: Some(canonical), key, heavy_atoms, notes: vec![] })
 }
 
 /// Fragments with equal ones counted together, in the order written.
 fn distinct(parts: Vec<Molecule>) -> Result<Vec<Fragment>, LigandError> {
     let mut found: Vec<Fragment> = Vec::new();
-    for molecule in parts {
+    for (position, molecule) in parts.into_iter().enumerate() {
         let heavy_atoms = heavy_atoms(&molecule);
         if heavy_atoms > MAX_HEAVY_ATOMS {
             return Err(LigandError::TooManyHeavyAtoms { heavy_atoms });
@@ -86,7 +102,7 @@ fn distinct(parts: Vec<Molecule>) -> Result<Vec<Fragment>, LigandError> {
             Some(same) => same.copies += 1,
             None => {
                 let carbon = has_carbon(&molecule);
-                found.push(Fragment { molecule, canonical, heavy_atoms, carbon, copies: 1 });
+                found.push(Fragment { position, molecule, canonical, heavy_atoms, carbon, copies: 1 });
             }
         }
     }
@@ -117,7 +133,7 @@ fn choose(fragments: &[Fragment]) -> Result<usize, LigandError> {
     }
 }
 
-fn kept(fragments: Vec<Fragment>, main: usize) -> Kept {
+fn kept(written: &str, fragments: Vec<Fragment>, main: usize) -> Result<Kept, LigandError> {
     let mut notes = Vec::new();
     let copies = fragments[main].copies;
     if copies > 1 {
@@ -132,8 +148,13 @@ fn kept(fragments: Vec<Fragment>, main: usize) -> Kept {
     if !removed.is_empty() {
         notes.push(Note::SaltRemoved { removed });
     }
-    let Fragment { canonical, heavy_atoms, .. } = &fragments[main];
-    Kept { canonical: canonical.clone(), heavy_atoms: *heavy_atoms, notes }
+    let all: usize = fragments.iter().map(|fragment| fragment.copies as usize).sum();
+    let Fragment { position, molecule, canonical, heavy_atoms, .. } = &fragments[main];
+    let parts: Vec<&str> = written.split('.').collect();
+    // A ring bond across a dot makes fewer fragments than texts.
+    let smiles = if parts.len() == all { parts[*position] } else { canonical };
+    let (smiles, canonical) = (Some(smiles.to_owned()), Some(canonical.clone()));
+    Ok(Kept { smiles, canonical, key: toolkit::graph_key(molecule)?, heavy_atoms: *heavy_atoms, notes })
 }
 
 /// What every ligand must satisfy, whatever it came with.

@@ -110,7 +110,7 @@ fn the_note_lists_what_was_left_out() {
 
 #[test]
 fn a_salt_of_two_counter_ions_keeps_the_larger() {
-    assert_eq!(parse("[Na+].[O-]C(=O)c1ccccc1").smiles(), "O=C([O-])c1ccccc1");
+    assert_eq!(parse("[Na+].[O-]C(=O)c1ccccc1").smiles(), "[O-]C(=O)c1ccccc1");
     assert_eq!(parse("NCCO.OC(=O)c1ccccc1O").heavy_atoms(), 10);
 }
 
@@ -142,7 +142,7 @@ fn cxsmiles_and_size_are_noted() {
 
 #[test]
 fn stereo_is_kept_and_tells_molecules_apart() {
-    let canonical = |smiles| parse(smiles).canonical().to_owned();
+    let canonical = |smiles| parse(smiles).canonical().into_owned();
     assert_ne!(canonical("C[C@H](N)C(=O)O"), canonical("C[C@@H](N)C(=O)O"));
     assert_ne!(canonical("F/C=C/F"), canonical("F/C=C\\F"));
     assert_eq!(canonical("C[C@H](N)C(=O)O"), canonical("N[C@@H](C)C(=O)O"));

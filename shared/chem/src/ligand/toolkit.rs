@@ -4,10 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cosmolkit::{
-    HydrogenError, KekulizeError, MolBlockWriteParams, Molecule, PropertyCacheError, SanitizeError, SmilesError,
-    SmilesParseError, SmilesWriteParams, ValenceError,
+    HydrogenError, KekulizeError, MolBlockWriteParams, MolPostError, MolProcessingError, Molecule, PropertyCacheError,
+    SanitizeError, SdfError, SdfReadError, SmilesError, SmilesParseError, SmilesWriteParams, ValenceError,
 };
 
+use super::graph::{Vertex, key};
 use super::{LigandError, elements};
 
 /// Runs chemistry-library code and turns a panic into [`LigandError::Unprocessable`]. None was
@@ -21,11 +22,42 @@ pub(super) fn read(smiles: &str) -> Result<Molecule, LigandError> {
     Molecule::from_smiles(smiles).map_err(|error| explain(&error))
 }
 
+/// Reads a connection table, V2000 or V3000: stereo from wedges, coordinates and double-bond geometry.
+pub(super) fn read_mol_block(block: &str) -> Result<Molecule, LigandError> {
+    Molecule::from_mol(block).map_err(|error| match &error {
+        SdfError::Post(MolPostError::Processing(processing))
+        | SdfError::Read(SdfReadError::MolPost(MolPostError::Processing(processing))) => explain_processing(processing),
+        SdfError::QueryRecord | SdfError::QueryGraph(_) | SdfError::Read(SdfReadError::QueryRecord) => {
+            LigandError::UnreadableRecord { detail: "it has placeholder atoms or query bonds".to_owned() }
+        }
+        SdfError::Read(read) => LigandError::UnreadableRecord { detail: read.to_string() },
+        _ => LigandError::Unprocessable,
+    })
+}
+
 /// Canonical SMILES, with stereochemistry and isotopes if `isomeric`.
 pub(super) fn canonical(molecule: &Molecule, isomeric: bool) -> Result<String, LigandError> {
     let params = SmilesWriteParams { isomeric_smiles: isomeric, ..SmilesWriteParams::default() };
     let text = molecule.to_smiles_with_params(&params).map_err(|_| LigandError::Unprocessable)?;
     String::from_utf8(text.as_bytes().to_vec()).map_err(|_| LigandError::Unprocessable)
+}
+
+/// The key of a molecule's graph, as [`super::graph::plain`] finds it for a text.
+pub(super) fn graph_key(molecule: &Molecule) -> Result<u64, LigandError> {
+    let vertices: Result<Vec<Vertex>, LigandError> = molecule
+        .atoms()
+        .iter()
+        .map(|atom| {
+            let hydrogens = atom.total_hydrogens().map_err(|_| LigandError::Unprocessable)?;
+            Ok(Vertex {
+                element: atom.atomic_number(),
+                isotope: atom.isotope().unwrap_or_default(),
+                hydrogens: u8::try_from(hydrogens).unwrap_or(u8::MAX),
+            })
+        })
+        .collect();
+    let bonds: Vec<(usize, usize)> = molecule.bonds().iter().map(|b| (b.begin().index(), b.end().index())).collect();
+    Ok(key(&vertices?, &bonds))
 }
 
 /// V2000 connection table with zero coordinates and alternating double bonds.
@@ -39,6 +71,16 @@ fn explain(error: &SmilesError) -> LigandError {
         SmilesError::Parse(parse) => LigandError::Unreadable { detail: explain_grammar(parse) },
         SmilesError::Hydrogen(HydrogenError::Sanitize(sanitize)) => explain_chemistry(sanitize),
         SmilesError::Sanitize(sanitize) => explain_chemistry(sanitize),
+        _ => LigandError::Unprocessable,
+    }
+}
+
+fn explain_processing(error: &MolProcessingError) -> LigandError {
+    match error {
+        MolProcessingError::Sanitize(sanitize) | MolProcessingError::Hydrogen(HydrogenError::Sanitize(sanitize)) => {
+            explain_chemistry(sanitize)
+        }
+        MolProcessingError::Valence(valence) => explain_valence(valence),
         _ => LigandError::Unprocessable,
     }
 }

@@ -51,6 +51,11 @@ async fn ranges_are_cut_at_the_end(blobs: &Blobs, path: BlobPath) {
     assert_eq!(blobs.get_range(&path, 70_000..70_010).await.unwrap(), content[70_000..70_010]);
     assert_eq!(blobs.get_range(&path, 199_990..300_000).await.unwrap(), content[199_990..]);
     assert!(blobs.get_range(&path, 200_000..200_001).await.unwrap().is_empty());
+    let ranges = [150_000..150_007, 3..3, 0..100_000, 199_999..200_005, 200_001..200_002];
+    let cut = |at: u64| at.min(200_000) as usize;
+    let several = blobs.get_ranges(&path, &ranges).await.unwrap();
+    let expected: Vec<_> = ranges.map(|range| &content[cut(range.start)..cut(range.end)]).to_vec();
+    assert_eq!(several, expected);
     assert_eq!(blobs.get(&path, 200_000).await.unwrap(), content);
 }
 

@@ -7,17 +7,25 @@ use crate::{
     blobs::{BlobsCore, Chunks},
 };
 use async_trait::async_trait;
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::{io, ops::Range, path::PathBuf, time::Duration};
+use std::{
+    io::{self, Read, Seek},
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::{
     fs::File,
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Take},
 };
 use tokio_util::io::ReaderStream;
 use url::Url;
 
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 256 * 1024;
+/// What is read in one step and not as a stream, in bytes.
+const SMALL: u64 = 256 * 1024;
 
 #[async_trait]
 impl BlobsCore for Store {
@@ -56,16 +64,28 @@ impl BlobsCore for Store {
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
         // A writer may replace the object between the look-up and the open: then the name is looked up again.
         for _ in 0..8 {
-            let asked = path.clone();
-            let found = self.read(move |connection| find(connection, &asked)).await?;
-            let Some((meta, file)) = found else { break };
-            match File::open(self.file(&file)).await {
-                Ok(file) => return Ok((meta, stream(file, range).await.map_err(io_error)?)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(io_error(error)),
+            let (store, path, range) = (self.clone(), path.clone(), range.clone());
+            let opening = tokio::task::spawn_blocking(move || store.open_object(&path, range)).await;
+            let opened = opening.map_err(|error| Error::internal("the object store", error))??;
+            match opened {
+                Some((meta, Ok(content))) => return Ok((meta, content.chunks())),
+                Some((_, Err(error))) if error.kind() == io::ErrorKind::NotFound => continue,
+                Some((_, Err(error))) => return Err(io_error(error)),
+                None => break,
             }
         }
         Err(Error::NotFound(path.to_string()))
+    }
+
+    async fn read_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let (store, path, ranges) = (self.clone(), path.clone(), ranges.to_vec());
+        let reading = move || {
+            let found = store.with_connection(|connection| find(connection, &path))?;
+            let (meta, name) = found.ok_or_else(|| Error::NotFound(path.to_string()))?;
+            let mut file = std::fs::File::open(store.file(&name)).map_err(io_error)?;
+            ranges.into_iter().map(|range| read_range(&mut file, meta.size, range).map_err(io_error)).collect()
+        };
+        tokio::task::spawn_blocking(reading).await.map_err(|error| Error::internal("the object store", error))?
     }
 
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {
@@ -107,6 +127,19 @@ impl BlobsCore for Store {
 }
 
 impl Store {
+    /// What is known of the object, and its content, or why its file cannot be read.
+    fn open_object(
+        &self,
+        path: &BlobPath,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<(ObjectMeta, io::Result<Content>)>> {
+        let found = self.with_connection(|connection| find(connection, path))?;
+        Ok(found.map(|(meta, file)| {
+            let content = Content::open(&self.file(&file), meta.size, range);
+            (meta, content)
+        }))
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.0.objects.join(name)
     }
@@ -181,11 +214,39 @@ fn record(
     Ok((meta, current.map(|(_, file)| file)))
 }
 
-async fn stream(mut file: File, range: Option<Range<u64>>) -> io::Result<Chunks> {
-    let Some(range) = range else { return Ok(ReaderStream::with_capacity(file, CHUNK).boxed()) };
-    file.seek(io::SeekFrom::Start(range.start)).await?;
-    let length = range.end.saturating_sub(range.start);
-    Ok(ReaderStream::with_capacity(file.take(length), CHUNK).boxed())
+/// The content of an object, or the range of it that was asked for.
+enum Content {
+    /// A small one, which was read in the same step.
+    Whole(Bytes),
+    Stream(Take<File>),
+}
+
+impl Content {
+    fn open(path: &Path, size: u64, range: Option<Range<u64>>) -> io::Result<Self> {
+        let range = range.unwrap_or(0..size);
+        let mut file = std::fs::File::open(path)?;
+        let length = range.end.min(size).saturating_sub(range.start);
+        if length <= SMALL {
+            return read_range(&mut file, size, range).map(Content::Whole);
+        }
+        file.seek(io::SeekFrom::Start(range.start))?;
+        Ok(Content::Stream(File::from_std(file).take(length)))
+    }
+
+    fn chunks(self) -> Chunks {
+        match self {
+            Content::Whole(bytes) => stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed(),
+            Content::Stream(file) => ReaderStream::with_capacity(file, CHUNK).boxed(),
+        }
+    }
+}
+
+/// The bytes of a range of a file of so many bytes, cut at its end.
+fn read_range(file: &mut std::fs::File, size: u64, range: Range<u64>) -> io::Result<Bytes> {
+    let mut bytes = vec![0; range.end.min(size).saturating_sub(range.start) as usize];
+    file.seek(io::SeekFrom::Start(range.start))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 fn io_error(error: io::Error) -> Error {

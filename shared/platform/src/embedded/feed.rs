@@ -50,7 +50,8 @@ pub(super) fn append(transaction: &Transaction<'_>, change: &Change) -> Result<(
 }
 
 impl Event {
-    pub(super) fn message(topic: &str, message: &Message) -> Self {
+    /// A published message as an event.
+    pub fn message(topic: &str, message: &Message) -> Self {
         let data = BASE64_STANDARD.encode(&message.data);
         Event::Message { topic: topic.to_owned(), data, attributes: message.attributes.clone() }
     }

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS docs (
   path TEXT PRIMARY KEY, collection TEXT NOT NULL, grp TEXT NOT NULL,
   body TEXT NOT NULL, version INTEGER NOT NULL, updated_at TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS docs_by_collection ON docs (collection, json_extract(body, '$.created_at'), path);
+CREATE INDEX IF NOT EXISTS docs_by_path ON docs (collection, path);
 CREATE INDEX IF NOT EXISTS docs_by_group ON docs (grp, json_extract(body, '$.status'), path);
 CREATE TABLE IF NOT EXISTS objects (
   bucket TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, meta TEXT NOT NULL, file TEXT NOT NULL,
@@ -117,10 +118,14 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
-        let inner = self.0.clone();
-        let outcome =
-            tokio::task::spawn_blocking(move || work(&inner.connection.lock().unwrap_or_else(PoisonError::into_inner)));
-        outcome.await.map_err(|error| Error::internal("the embedded store", error))?
+        let store = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || store.with_connection(work)).await;
+        outcome.map_err(|error| Error::internal("the embedded store", error))?
+    }
+
+    /// The same, for those who are on a thread that may block.
+    pub(super) fn with_connection<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&self.0.connection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The next number of the store-wide count that versions and generations come from.

@@ -4,7 +4,7 @@
 use super::{
     Endpoint, PATIENCE,
     error::{Reason, failed, reason},
-    moment,
+    moment, one_attempt,
     unproven::Unproven,
 };
 use crate::{
@@ -33,7 +33,7 @@ use std::{collections::VecDeque, io, ops::Range, sync::Mutex, sync::PoisonError,
 use tokio::sync::OnceCell;
 use url::Url;
 
-const WHAT: &str = "Cloud Storage";
+pub(super) const WHAT: &str = "Cloud Storage";
 /// Content up to this size goes in one request; more is sent in pieces, which can be sent again. In bytes.
 const AT_ONCE: usize = 1024 * 1024;
 /// One such piece; held in memory until it has arrived. In bytes, a multiple of 256 KiB.
@@ -66,6 +66,7 @@ impl CloudStorage {
         format!("projects/_/buckets/{}{name}", self.prefix)
     }
 
+    /// Contents are tried again by the client: it resumes a stream in its middle, and marks what it sends twice.
     async fn contents(&self) -> Result<&Storage> {
         let make = || async {
             let mut builder = Storage::builder().with_retry_policy(patience()).with_resumable_upload_buffer_size(PIECE);
@@ -79,7 +80,7 @@ impl CloudStorage {
 
     async fn control(&self) -> Result<&StorageControl> {
         let make = || async {
-            let mut builder = StorageControl::builder().with_retry_policy(patience());
+            let mut builder = StorageControl::builder().with_retry_policy(one_attempt());
             if let Some(Endpoint(url)) = &self.endpoint {
                 builder = builder.with_endpoint(url).with_credentials(Endpoint::credentials());
             }
@@ -148,7 +149,8 @@ impl BlobsCore for CloudStorage {
             "" => "application/octet-stream",
             given => given,
         };
-        let written = request.set_content_type(content_type).set_metadata(options.metadata).send_buffered().await;
+        request = request.set_content_type(content_type).set_metadata(options.metadata).with_idempotency(true);
+        let written = request.send_buffered().await;
         let refused = |cause: Cause| match (reason(&cause), options.mode) {
             (Reason::Precondition, PutMode::Create) => Error::AlreadyExists(path.to_string()),
             (Reason::Precondition | Reason::Absent, PutMode::Replace(_)) => Error::Conflict(path.to_string()),

@@ -1,15 +1,13 @@
 //! Messages through Pub/Sub: one publisher per topic, each message sent at once, because a function answers only when
 //! its messages are safe.
 
-use super::{Endpoint, PATIENCE, error::failed};
+use super::{Endpoint, error::failed, one_attempt};
 use crate::{Error, Message, Result, bus::BusCore};
 use async_trait::async_trait;
-use google_cloud_gax::retry_policy::RetryPolicyExt;
 use google_cloud_pubsub::{
     client::{BasePublisher, Publisher},
     error::PublishError,
     model,
-    retry_policy::RetryableErrors,
 };
 use std::{
     collections::HashMap,
@@ -17,7 +15,7 @@ use std::{
 };
 use tokio::sync::OnceCell;
 
-const WHAT: &str = "Pub/Sub";
+pub(super) const WHAT: &str = "Pub/Sub";
 
 pub(super) struct PubSub {
     project: String,
@@ -33,7 +31,7 @@ impl PubSub {
 
     async fn client(&self) -> Result<&BasePublisher> {
         let connect = || async {
-            let mut builder = BasePublisher::builder().with_retry_policy(RetryableErrors.with_time_limit(PATIENCE));
+            let mut builder = BasePublisher::builder().with_retry_policy(one_attempt());
             if let Some(Endpoint(url)) = &self.endpoint {
                 builder = builder.with_endpoint(url).with_credentials(Endpoint::credentials());
             }
@@ -61,9 +59,9 @@ impl BusCore for PubSub {
             Ok(_) => Ok(()),
             Err(PublishError::Rpc(cause)) => Err(match Arc::try_unwrap(cause) {
                 Ok(cause) => failed(WHAT, cause),
-                Err(shared) => Error::Unavailable { what: WHAT, source: shared.into() },
+                Err(shared) => Error::unavailable(WHAT, shared),
             }),
-            Err(error) => Err(Error::Unavailable { what: WHAT, source: error.into() }),
+            Err(error) => Err(Error::unavailable(WHAT, error)),
         }
     }
 }

@@ -52,7 +52,7 @@ fn of_code(code: Code) -> Reason {
 /// The error of a call whose refusal means nothing in particular.
 pub(super) fn failed(what: &'static str, cause: Cause) -> Error {
     match reason(&cause) {
-        Reason::Unavailable => Error::Unavailable { what, source: cause.into() },
+        Reason::Unavailable => Error::unavailable(what, cause),
         Reason::Invalid => Error::Invalid(format!("{what} refused the request: {cause}")),
         _ => Error::internal(what, cause),
     }

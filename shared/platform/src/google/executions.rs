@@ -5,7 +5,7 @@
 use super::{
     Endpoint, PATIENCE,
     error::{Reason, failed, reason},
-    moment,
+    moment, one_attempt,
 };
 use crate::{
     Clock, Collection, Docs, Error, Execution, ExecutionState, Ids, Result, StartRequest, Versioned, Write,
@@ -29,7 +29,7 @@ use google_cloud_run_v2::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-const WHAT: &str = "Cloud Run";
+pub(super) const WHAT: &str = "Cloud Run";
 /// The environment variable by which an execution is found again.
 const CLAIM: &str = "CLAIM";
 /// A claim younger than this may belong to a caller that is still waiting for Cloud Run's answer.
@@ -78,7 +78,7 @@ impl CloudRun {
 
     async fn executions(&self) -> Result<&ExecutionsClient> {
         let make = || async {
-            let mut builder = ExecutionsClient::builder().with_retry_policy(Aip194Strict.with_time_limit(PATIENCE));
+            let mut builder = ExecutionsClient::builder().with_retry_policy(one_attempt());
             if let Some(Endpoint(url)) = &self.endpoint {
                 builder = builder.with_endpoint(url).with_credentials(Endpoint::credentials());
             }
@@ -115,7 +115,7 @@ impl CloudRun {
 
     /// Makes an abandoned claim this caller's own; one of several callers succeeds.
     async fn take_over(&self, known: Versioned<Claim>) -> Result<Versioned<Claim>> {
-        let busy = || Error::Unavailable { what: WHAT, source: "another call is starting this execution".into() };
+        let busy = || Error::busy(WHAT, "another call is starting this execution");
         if self.clock.now() - known.updated_at < IN_FLIGHT {
             return Err(busy());
         }
@@ -130,7 +130,10 @@ impl CloudRun {
 
     /// The execution that was started under this claim, if Cloud Run has one.
     async fn find(&self, job: &str, id: &str) -> Result<Option<String>> {
-        let mut listed = self.executions().await?.list_executions().set_parent(self.job(job)).by_item();
+        // Within a `start`, which the guard does not repeat.
+        let patience = Aip194Strict.with_time_limit(PATIENCE);
+        let listed = self.executions().await?.list_executions().set_parent(self.job(job));
+        let mut listed = listed.with_retry_policy(patience).by_item();
         for _ in 0..LOOKED_THROUGH {
             let Some(found) = listed.next().await else { break };
             let found = found.map_err(|cause| failed(WHAT, cause))?;
@@ -189,7 +192,7 @@ impl ExecutionsCore for CloudRun {
             }
             Err(cause) if reason(&cause) == Reason::Unavailable || cause.is_deserialization() => {
                 // It may have been started. The claim stays, and the next call looks.
-                Err(Error::Unavailable { what: WHAT, source: cause.into() })
+                Err(Error::unavailable(WHAT, cause))
             }
             Err(cause) => {
                 let withdrawn = vec![Write::Delete { path: claim.path, version: Some(claim.version) }];

@@ -1,4 +1,4 @@
-//! The adapters on Google Cloud, one per port. Making one does no network: each connects at its first use, so that a
+//! The adapters on Google Cloud, one per port, each behind its [`guard`]. Making one does no network: each connects at its first use, so that a
 //! service starts while what it needs is still unreachable. Where an [`Endpoint`] is given, an emulator or a test
 //! server is meant, and no credentials are looked up.
 
@@ -9,13 +9,21 @@ mod error;
 mod executions;
 mod unproven;
 
-use crate::{Blobs, Bus, Clock, Docs, Executions};
+use crate::{Blobs, Bus, Clock, Docs, Executions, guard};
 use chrono::{DateTime, Utc};
 use google_cloud_auth::credentials::{Credentials, anonymous};
+use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicyArg, RetryPolicyExt};
 use std::{sync::Arc, time::Duration};
 
-/// How long a call is tried again before the caller hears of it: well within any handler's own time.
+/// How long one attempt may wait for its answer.
+const ATTEMPT: Duration = Duration::from_secs(15);
+/// How long a client tries again by itself, where only it can: it knows how far a stream had got.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One attempt: repeating is the guard's.
+fn one_attempt() -> RetryPolicyArg {
+    NeverRetry.with_time_limit(ATTEMPT).into()
+}
 
 /// Where an emulator or a test server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,23 +42,24 @@ impl Endpoint {
 }
 
 /// Documents in Firestore. `database` is usually `(default)`.
-pub fn docs(project: &str, database: &str, endpoint: Option<Endpoint>) -> Docs {
-    Docs::new(Arc::new(docs::Firestore::new(project, database, endpoint)))
+pub fn docs(project: &str, database: &str, endpoint: Option<Endpoint>, clock: &Clock) -> Docs {
+    guard::docs(docs::WHAT, Arc::new(docs::Firestore::new(project, database, endpoint)), clock)
 }
 
 /// Objects in Cloud Storage, in buckets whose names begin with `prefix`.
-pub fn blobs(prefix: &str, endpoint: Option<Endpoint>) -> Blobs {
-    Blobs::new(Arc::new(blobs::CloudStorage::new(prefix, endpoint)))
+pub fn blobs(prefix: &str, endpoint: Option<Endpoint>, clock: &Clock) -> Blobs {
+    guard::blobs(blobs::WHAT, Arc::new(blobs::CloudStorage::new(prefix, endpoint)), clock)
 }
 
 /// Messages through Pub/Sub, to topics of `project`.
-pub fn bus(project: &str, endpoint: Option<Endpoint>) -> Bus {
-    Bus::new(Arc::new(bus::PubSub::new(project, endpoint)))
+pub fn bus(project: &str, endpoint: Option<Endpoint>, clock: &Clock) -> Bus {
+    guard::bus(bus::WHAT, Arc::new(bus::PubSub::new(project, endpoint)), clock)
 }
 
 /// Executions of Cloud Run jobs. Claims are documents of `claims`, in the collection of that name.
-pub fn executions(project: &str, region: &str, endpoint: Option<Endpoint>, claims: Docs, clock: Clock) -> Executions {
-    Executions::new(Arc::new(executions::CloudRun::new(project, region, endpoint, claims, clock)))
+pub fn executions(project: &str, region: &str, endpoint: Option<Endpoint>, claims: Docs, clock: &Clock) -> Executions {
+    let adapter = executions::CloudRun::new(project, region, endpoint, claims, clock.clone());
+    guard::executions(executions::WHAT, Arc::new(adapter), clock)
 }
 
 fn moment(time: google_cloud_wkt::Timestamp) -> Option<DateTime<Utc>> {

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use gcs_server::{Options, Server};
 use libtest_mimic::Trial;
 use platform::{
-    BlobPath, Blobs, Method, PutOptions, conformance,
+    BlobPath, Blobs, Clock, Method, PutOptions, conformance,
     google::{self, Endpoint},
 };
 use std::{io, time::Duration};
@@ -56,7 +56,7 @@ async fn start() -> (Server, Blobs) {
     let options =
         Options { address: ([127, 0, 0, 1], 0).into(), buckets: vec!["test-suite".to_owned()], subscribers: vec![] };
     let server = Server::start(options).await.unwrap();
-    let blobs = google::blobs("test-", Some(Endpoint::new(&server.url)));
+    let blobs = google::blobs("test-", Some(Endpoint::new(&server.url)), &Clock::system());
     (server, blobs)
 }
 

@@ -5,7 +5,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use emulators::{Emulator, PubSub};
 use libtest_mimic::Trial;
 use platform::{
-    Message, conformance,
+    Clock, Message, conformance,
     google::{self, Endpoint},
 };
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn suite(address: String) {
     let pubsub = PubSub::new(address.parse().unwrap(), PROJECT);
     pubsub.topic("suite").await.unwrap();
     pubsub.subscription("reader", "suite", json!({})).await.unwrap();
-    let bus = google::bus(PROJECT, Some(Endpoint::new(&address)));
+    let bus = google::bus(PROJECT, Some(Endpoint::new(&address)), &Clock::system());
     let received = || async {
         let mut messages = vec![];
         // A pull may bring less than there is.
@@ -41,7 +41,7 @@ fn message(pulled: &Value) -> Message {
 }
 
 async fn no_topic(address: String) {
-    let bus = google::bus(PROJECT, Some(Endpoint::new(&address)));
+    let bus = google::bus(PROJECT, Some(Endpoint::new(&address)), &Clock::system());
     let begun = std::time::Instant::now();
     let message = Message { data: b"x".to_vec(), ..Message::default() };
     assert!(bus.publish("nobody-made-it", message).await.is_err());

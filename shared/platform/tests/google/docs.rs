@@ -4,7 +4,7 @@ use crate::{PROJECT, on, trial};
 use emulators::Emulator;
 use libtest_mimic::Trial;
 use platform::{
-    Collection, Docs, Error, conformance,
+    Clock, Collection, Docs, Error, conformance,
     google::{self, Endpoint},
 };
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub fn trials(emulator: Option<&Emulator>) -> Vec<Trial> {
 }
 
 fn docs(address: &str) -> Docs {
-    google::docs(PROJECT, "(default)", Some(Endpoint::new(address)))
+    google::docs(PROJECT, "(default)", Some(Endpoint::new(address)), &Clock::system())
 }
 
 async fn an_expiry(address: String) {

@@ -84,7 +84,7 @@ impl World {
     }
 
     fn executions(&self, clock: Clock) -> Executions {
-        google::executions(PROJECT, REGION, Some(Endpoint::new(&self.server.url)), self.claims.clone(), clock)
+        google::executions(PROJECT, REGION, Some(Endpoint::new(&self.server.url)), self.claims.clone(), &clock)
     }
 }
 

@@ -131,22 +131,22 @@ impl Backends {
         let docs = match self.docs {
             Backend::File(folder) => folders.store(&folder)?.docs(),
             #[cfg(feature = "google")]
-            Backend::Google(at) => google::docs(&at.name, &at.part, at.endpoint),
+            Backend::Google(at) => google::docs(&at.name, &at.part, at.endpoint, clock),
         };
         let blobs = match self.blobs {
             Backend::File(folder) => folders.store(&folder)?.blobs(),
             #[cfg(feature = "google")]
-            Backend::Google(at) => google::blobs(&at.name, at.endpoint),
+            Backend::Google(at) => google::blobs(&at.name, at.endpoint, clock),
         };
         let bus = match self.bus {
             Backend::File(folder) => folders.store(&folder)?.bus(),
             #[cfg(feature = "google")]
-            Backend::Google(at) => google::bus(&at.name, at.endpoint),
+            Backend::Google(at) => google::bus(&at.name, at.endpoint, clock),
         };
         let executions = match self.executions {
             Backend::File(folder) => folders.store(&folder)?.executions(),
             #[cfg(feature = "google")]
-            Backend::Google(at) => google::executions(&at.name, &at.part, at.endpoint, docs.clone(), clock.clone()),
+            Backend::Google(at) => google::executions(&at.name, &at.part, at.endpoint, docs.clone(), clock),
         };
         Ok((docs, blobs, bus, executions))
     }

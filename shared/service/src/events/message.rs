@@ -30,27 +30,35 @@ struct Envelope {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Inner {
+pub(super) struct Inner {
     #[serde(default)]
     data: String,
     #[serde(default)]
-    attributes: BTreeMap<String, String>,
-    message_id: String,
+    pub attributes: BTreeMap<String, String>,
+    pub message_id: String,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Push<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let refused = |what: String| Problem::bad_request(format!("this is not a message for this function: {what}"));
-        let body = to_bytes(request.into_body(), PUSH_LIMIT).await.map_err(|_| refused("it is too large".into()))?;
-        let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))?;
-        let Inner { data, attributes, message_id } = envelope.message;
+        let (Inner { attributes, message_id, .. }, data) = read(request).await?;
         telemetry::adopt(attributes.get(telemetry::TRACEPARENT).map(String::as_str));
-        let data = BASE64_STANDARD.decode(data).map_err(|error| refused(error.to_string()))?;
         let data = serde_json::from_slice(&data).map_err(|error| refused(error.to_string()))?;
         Ok(Push { data, attributes, message_id })
     }
+}
+
+/// The message of a push, and its data.
+pub(super) async fn read(request: Request) -> Result<(Inner, Vec<u8>), Problem> {
+    let body = to_bytes(request.into_body(), PUSH_LIMIT).await.map_err(|_| refused("it is too large".into()))?;
+    let envelope: Envelope = serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))?;
+    let data = BASE64_STANDARD.decode(&envelope.message.data).map_err(|error| refused(error.to_string()))?;
+    Ok((envelope.message, data))
+}
+
+fn refused(what: String) -> Problem {
+    Problem::bad_request(format!("this is not a message for this function: {what}"))
 }
 
 /// The request Pub/Sub makes for a message; `data` is base64 already.

@@ -2,11 +2,13 @@
 //! plays Google on a laptop. An event carries ids; what it says of a document's state is a hint, and handlers read the
 //! document itself before they act.
 
+pub mod dead_letter;
 mod document;
 mod message;
 mod object;
 mod proto;
 
+pub use dead_letter::{DeadLetter, Subject};
 pub use document::{DocumentChange, encode_document_event};
 pub use message::{Push, encode_push};
 pub use object::{Finalized, encode_object_event};

@@ -23,10 +23,10 @@ pub struct Finalized {
 }
 
 #[derive(Deserialize)]
-struct StorageObject {
-    bucket: String,
-    name: String,
-    generation: String,
+pub(super) struct StorageObject {
+    pub bucket: String,
+    pub name: String,
+    pub generation: String,
     size: String,
     #[serde(default)]
     metadata: BTreeMap<String, String>,

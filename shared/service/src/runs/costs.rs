@@ -40,7 +40,7 @@ pub fn plan(
 ) -> Plan {
     let mut load_seconds = 0.0;
     let mut sizes = vec![];
-    for (most_atoms, class) in &judged.sizes {
+    for (most_atoms, class) in &judged.sizes.0 {
         let heavy_atoms = class.heavy_atoms.div_ceil(u64::from(class.ligands.max(1))) as u32;
         let profile = times(model, accepted, heavy_atoms, learned);
         load_seconds = profile.load_seconds;

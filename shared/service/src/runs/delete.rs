@@ -1,6 +1,6 @@
 //! The end of a run at its owner's wish: stopping it, and later removing what it left.
 
-use super::{find, screen, shards, update};
+use super::{find, quota, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Run, Shard, Source, Status, Uid};
 use futures::StreamExt;
@@ -53,10 +53,24 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
         }
     }
     remove_shards(world, &run.uid, &run.job_id).await?;
-    let path = places::job(&run.uid, &run.job_id);
-    world.docs.commit(vec![Write::Delete { path, version: None }]).await?;
+    forget(world, run).await?;
     remove_objects(world, &run.uid, &run.job_id).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
+    Ok(())
+}
+
+/// Removes the document of a run. What the run had cost stays counted: purging it gives no budget back.
+async fn forget(world: &World, run: &Run) -> platform::Result<()> {
+    let path = places::job(&run.uid, &run.job_id);
+    while let Some(run) = world.docs.find::<Run>(&path).await? {
+        let (mut account, exists) = quota::account(&world.docs, &run.value.uid).await?;
+        account.value.keep_spent(&run.value.month, run.value.charged_gpu_seconds);
+        let delete = Write::Delete { path: path.clone(), version: Some(run.version) };
+        match world.docs.commit(vec![quota::write(&account, exists)?, delete]).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return outcome,
+        }
+    }
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! Files users take away: tables that a spreadsheet opens without surprise.
 
-use super::rows::for_each_line;
+use super::upload::Upload;
 use crate::places;
 use axum::response::Redirect;
 use domain::{Rejected, ResultRow, Run, Scores};
 use platform::{BlobPath, Blobs, Error, Method, PutOptions, Result};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+use tokio::io::AsyncBufReadExt;
 
 /// How long a link to a file may be followed.
 const LINK_VALID: Duration = Duration::from_secs(15 * 60);
@@ -16,67 +20,148 @@ pub async fn redirect(blobs: &Blobs, file: &BlobPath, download_as: &str) -> Resu
     Ok(Redirect::to(link.as_str()))
 }
 
-/// `results.csv`: one line per item in the order of the rows given, an empty cell for every number the model did not
-/// give.
-pub fn results_csv(rows: &[ResultRow]) -> Result<Vec<u8>> {
-    let other: BTreeSet<&str> = rows.iter().flat_map(|row| row.other_scores.keys().map(String::as_str)).collect();
+/// The first line of `results.csv`; `other` are the scores beyond the fourteen.
+pub fn csv_header(other: &[String]) -> io::Result<Vec<u8>> {
     let mut header = vec!["rank", "job_id", "ligand_name", "other_names", "ligand_smiles", "row", "status"];
     header.extend(["affinity", "affinity_unit", "pic50", "confidence", "has_structure"]);
     header.extend(Scores::FOURTEEN);
-    header.extend(&other);
+    header.extend(other.iter().map(String::as_str));
     header.extend(["notes", "error_code", "error_message", "simulated"]);
     let mut table = csv::Writer::from_writer(vec![]);
-    table.write_record(&header).map_err(failed)?;
-    for row in rows {
-        let number = |name: &str| row.score(name).map_or_else(String::new, |value| value.to_string());
-        let mut cells = vec![
-            row.rank.map_or_else(String::new, |rank| rank.to_string()),
-            row.job_id.clone(),
-            harmless(&row.ligand_name),
-            harmless(&row.other_names.join("; ")),
-            row.ligand_smiles.clone().unwrap_or_default(),
-            row.row.to_string(),
-            row.status.as_str().to_owned(),
-            number("affinity"),
-            row.affinity_unit.clone().unwrap_or_default(),
-            number("pic50"),
-            number("confidence"),
-            row.has_structure.to_string(),
-        ];
-        cells.extend(Scores::FOURTEEN.into_iter().map(number));
-        cells.extend(other.iter().map(|name| number(name)));
-        let (code, message) = row.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
-        cells.extend([harmless(&row.notes.join("; ")), code.to_owned(), harmless(message), row.simulated.to_string()]);
-        table.write_record(&cells).map_err(failed)?;
+    table.write_record(&header)?;
+    table.into_inner().map_err(|error| error.into_error())
+}
+
+/// Two parts of each row's line in `results.csv`: what stands between its rank and the scores beyond the fourteen, and
+/// what follows these. Neither the rank nor which other scores there are is known before every row was seen.
+pub struct CsvParts {
+    heads: csv::Writer<Vec<u8>>,
+    tails: csv::Writer<Vec<u8>>,
+    ends: Vec<(usize, usize)>,
+}
+
+impl Default for CsvParts {
+    fn default() -> Self {
+        let table = || csv::Writer::from_writer(vec![]);
+        CsvParts { heads: table(), tails: table(), ends: vec![(0, 0)] }
     }
-    table.into_inner().map_err(|error| Error::internal("writing a table", error.into_error()))
+}
+
+impl CsvParts {
+    /// Takes a row in. An empty cell stands for every number the model did not give.
+    pub fn add(&mut self, row: &ResultRow) -> io::Result<()> {
+        head(&mut self.heads, row)?;
+        tail(&mut self.tails, row)?;
+        self.heads.flush()?;
+        self.tails.flush()?;
+        self.ends.push((self.heads.get_ref().len(), self.tails.get_ref().len()));
+        Ok(())
+    }
+
+    /// The parts of the row that was taken in as number `at` (0-based), the second with its line's end.
+    pub fn of(&self, at: usize) -> (&[u8], &[u8]) {
+        let ((head, tail), (head_end, tail_end)) = (self.ends[at], self.ends[at + 1]);
+        (&self.heads.get_ref()[head..head_end - 1], &self.tails.get_ref()[tail..tail_end])
+    }
+}
+
+/// A line of `results.csv` from its parts.
+pub fn csv_line(
+    line: &mut Vec<u8>,
+    rank: Option<u32>,
+    (head, tail): (&[u8], &[u8]),
+    other: impl Iterator<Item = Option<f64>>,
+) -> io::Result<()> {
+    if let Some(rank) = rank {
+        write!(line, "{rank}")?;
+    }
+    line.push(b',');
+    line.extend_from_slice(head);
+    line.push(b',');
+    for score in other {
+        if let Some(score) = score {
+            write!(line, "{score}")?;
+        }
+        line.push(b',');
+    }
+    line.extend_from_slice(tail);
+    Ok(())
+}
+
+/// `results.csv` of rows that have their ranks.
+pub fn write_csv(
+    rows: impl Iterator<Item = io::Result<ResultRow>>,
+    other: &[String],
+    sink: &mut dyn Write,
+) -> io::Result<()> {
+    sink.write_all(&csv_header(other)?)?;
+    let mut line = vec![];
+    for row in rows {
+        let (row, mut parts) = (row?, CsvParts::default());
+        parts.add(&row)?;
+        line.clear();
+        csv_line(&mut line, row.rank, parts.of(0), other.iter().map(|name| row.score(name)))?;
+        sink.write_all(&line)?;
+    }
+    Ok(())
+}
+
+fn head(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
+    let mut text = String::new();
+    table.write_field(&row.job_id)?;
+    table.write_field(harmless(&row.ligand_name))?;
+    table.write_field(harmless(&row.other_names.join("; ")))?;
+    table.write_field(row.ligand_smiles.as_deref().unwrap_or_default())?;
+    table.write_field(row.row.to_string())?;
+    table.write_field(row.status.as_str())?;
+    number(table, &mut text, row.affinity)?;
+    table.write_field(row.affinity_unit.as_deref().unwrap_or_default())?;
+    number(table, &mut text, row.pic50)?;
+    number(table, &mut text, row.confidence)?;
+    table.write_field(if row.has_structure { "true" } else { "false" })?;
+    for score in Scores::FOURTEEN {
+        number(table, &mut text, row.score(score))?;
+    }
+    table.write_record(None::<&[u8]>)
+}
+
+fn tail(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
+    let (code, message) = row.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
+    let simulated = if row.simulated { "true" } else { "false" };
+    table.write_record([&harmless(&row.notes.join("; ")), code, &harmless(message), simulated])
+}
+
+fn number(table: &mut csv::Writer<Vec<u8>>, text: &mut String, value: Option<f64>) -> csv::Result<()> {
+    use std::fmt::Write;
+    text.clear();
+    if let Some(value) = value {
+        write!(text, "{value}").map_err(io::Error::other)?;
+    }
+    table.write_field(text)
 }
 
 /// `rejected.csv`: every row that was not run, and why.
 pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
-    let mut table = csv::Writer::from_writer(vec![]);
-    table.write_record(["row", "name", "smiles", "code", "reason"]).map_err(failed)?;
-    let mut outcome = Ok(());
-    for_each_line(blobs, &places::rejected(&run.uid, &run.job_id)?, |row: Rejected| {
-        let cells = [row.row.to_string(), harmless(&row.name), harmless(&row.smiles), row.code, harmless(&row.reason)];
-        if let Err(error) = table.write_record(cells) {
-            outcome = Err(failed(error));
-        }
-    })
-    .await?;
-    outcome?;
-    let bytes = table.into_inner().map_err(|error| Error::internal("writing a table", error.into_error()))?;
+    let failed = |error: csv::Error| Error::internal("writing a table", error);
+    let mut lines = blobs.reader(&places::rejected(&run.uid, &run.job_id)?).await?.lines();
     let path = places::result(&run.uid, &run.job_id, "rejected.csv")?;
-    blobs.put_bytes(&path, bytes, PutOptions::of_type("text/csv")).await.map(|_| ())
+    let mut file = Upload::begin(blobs, path, PutOptions::of_type("text/csv"));
+    file.push(b"row,name,smiles,code,reason\n").await?;
+    while let Some(line) = lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))? {
+        let row: Rejected = serde_json::from_str(&line)?;
+        let (name, smiles) = (harmless(&row.name), harmless(&row.smiles));
+        let mut table = csv::Writer::from_writer(file.buffer());
+        table.write_record([row.row.to_string(), name, smiles, row.code, harmless(&row.reason)]).map_err(failed)?;
+        table.flush().map_err(|error| Error::internal("writing a table", error))?;
+        drop(table);
+        file.relieve().await?;
+    }
+    file.finish().await.map(|_| ())
 }
 
 /// A text that no spreadsheet takes for a formula.
 fn harmless(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
-fn failed(error: csv::Error) -> Error {
-    Error::internal("writing a table", error)
 }
 
 #[cfg(test)]
@@ -91,12 +176,13 @@ mod tests {
             affinity_prob: Some(0.25),
             ..ResultRow::default()
         };
-        let text = String::from_utf8(results_csv(&[row]).unwrap()).unwrap();
-        let mut table = csv::Reader::from_reader(text.as_bytes());
+        let mut text = vec![];
+        write_csv([Ok(row)].into_iter(), &["docking".to_owned()], &mut text).unwrap();
+        let mut table = csv::Reader::from_reader(text.as_slice());
         let header = table.headers().unwrap().clone();
         let record = table.records().next().unwrap().unwrap();
         let cell = |name: &str| &record[header.iter().position(|column| column == name).unwrap()];
-        assert_eq!((cell("affinity_prob"), cell("affinity"), cell("iptm_score")), ("0.25", "", ""));
+        assert_eq!((cell("affinity_prob"), cell("affinity"), cell("docking")), ("0.25", "", ""));
         assert!(cell("ligand_name").starts_with("'="));
         assert!(Scores::FOURTEEN.iter().all(|name| header.iter().any(|column| column == *name)));
     }

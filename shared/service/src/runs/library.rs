@@ -4,23 +4,29 @@
 
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, RejectReason, Verdict};
+use chem::{
+    Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, RowError, Verdict,
+    curate::BATCH,
+};
 use domain::{Item, JobId, Rejected, Uid, ligand_class};
-use futures::StreamExt;
+use lines::Lines;
+use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    io::{self, BufReader},
-};
-use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use std::{collections::BTreeMap, io};
 
-/// The most ligands a run may have: what the largest tier allows.
+mod lines;
+mod object;
+
+/// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
+/// The largest file that is read, in bytes: a thousand for each of a million ligands.
+const MOST_BYTES: u64 = 1 << 30;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
-const CHUNK: usize = 256 * 1024;
+/// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
+const SMALL_ROWS: usize = 32;
+const SMALL_FILE: u64 = 4 * 1024;
 
 /// Where the ligands come from.
 #[derive(Clone)]
@@ -45,9 +51,13 @@ pub struct Judged {
     pub invalid: u32,
     /// The first hundred invalid rows.
     pub listed: Vec<Rejected>,
-    /// The accepted ligands by [`ligand_class`].
-    pub sizes: BTreeMap<u32, OfSize>,
+    /// The accepted ligands by size.
+    pub sizes: Sizes,
 }
+
+/// Ligands by [`ligand_class`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sizes(pub BTreeMap<u32, OfSize>);
 
 /// Ligands of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -63,18 +73,56 @@ pub enum IngestError {
     /// The file is not a library.
     #[error("the library cannot be read: {0}")]
     Library(LibraryError),
-    /// More than [`MOST_LIGANDS`] rows can be run.
-    #[error("the library holds more than {MOST_LIGANDS} ligands")]
-    TooMany,
+    /// More than so many rows can be run.
+    #[error("the library holds more than {0} ligands")]
+    TooMany(u32),
+    /// The file as it lies there.
+    #[error("the library is larger than {} MiB", MOST_BYTES >> 20)]
+    TooLarge,
     #[error(transparent)]
     Platform(#[from] platform::Error),
+}
+
+impl Sizes {
+    /// One more ligand with so many heavy atoms.
+    pub fn add(&mut self, heavy_atoms: u32) {
+        let class = self.0.entry(ligand_class(heavy_atoms)).or_default();
+        class.ligands += 1;
+        class.heavy_atoms += u64::from(heavy_atoms);
+    }
 }
 
 impl Judged {
     /// So many designs, which have no ligands.
     fn designs(count: u32) -> Self {
-        let sizes = BTreeMap::from([(ligand_class(0), OfSize { ligands: count, heavy_atoms: 0 })]);
+        let sizes = Sizes(BTreeMap::from([(ligand_class(0), OfSize { ligands: count, heavy_atoms: 0 })]));
         Judged { accepted: count, sizes, ..Judged::default() }
+    }
+
+    fn take(
+        &mut self,
+        verdict: Verdict,
+        accept: &mut dyn FnMut(Item) -> io::Result<()>,
+        reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
+    ) -> Result<(), IngestError> {
+        match verdict {
+            Verdict::Accepted { row, name, ligand } => {
+                self.accepted += 1;
+                self.sizes.add(ligand.heavy_atoms());
+                accept(item(self.accepted, row, name, &ligand)).map_err(gone)
+            }
+            Verdict::Rejected { row, name, smiles, reason } => {
+                let row = rejected(row, name, smiles, &reason);
+                self.rejected += 1;
+                if row.duplicate_of.is_none() {
+                    self.invalid += 1;
+                    if self.listed.len() < LISTED {
+                        self.listed.push(row.clone());
+                    }
+                }
+                reject(row).map_err(gone)
+            }
+        }
     }
 
     /// The refusal that lists every bad row, the first hundred by name. `pointer` is where the rows are in the request.
@@ -92,7 +140,7 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Library(error) => Problem::field("/library", error.to_string()),
-            error @ IngestError::TooMany => Problem::field("/library", error.to_string()),
+            error @ (IngestError::TooMany(_) | IngestError::TooLarge) => Problem::field("/library", error.to_string()),
             IngestError::Platform(platform::Error::NotFound(_)) => {
                 Problem::field("/library", "there is no such object")
             }
@@ -113,27 +161,46 @@ impl Ligands {
     }
 }
 
-/// Judges every row and writes nothing.
-pub async fn check(blobs: &Blobs, ligands: &Ligands) -> Result<Judged, IngestError> {
+/// Judges every row, up to `most` that can be run, and writes nothing.
+pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged, IngestError> {
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged::designs(*count));
     }
-    let rows = open(blobs, ligands).await?;
-    blocking(move || judge(rows()?, &mut |_| Ok(()), &mut |_| Ok(()))).await
+    match open(blobs, ligands).await? {
+        Opened::Small(rows) => judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(())),
+        Opened::Large(rows) => blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await,
+    }
 }
 
-/// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
-pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) -> Result<Judged, IngestError> {
-    let rows = open(blobs, ligands).await?;
+/// Judges every row, up to `most` that can be run; writes the items and the rejected rows of the run. The same ligands
+/// always make the same objects.
+pub async fn ingest(
+    blobs: &Blobs,
+    uid: &Uid,
+    job: &JobId,
+    ligands: &Ligands,
+    most: u32,
+) -> Result<Judged, IngestError> {
+    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
+    let options = || PutOptions::of_type("application/x-ndjson");
+    let rows = match open(blobs, ligands).await? {
+        Opened::Large(rows) => rows,
+        Opened::Small(rows) => {
+            let (mut items, mut rejects) = (vec![], vec![]);
+            let judged =
+                judge(rows()?, most, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+            blobs.put_bytes(&library_at, items, options()).await?;
+            blobs.put_bytes(&rejected_at, rejects, options()).await?;
+            return Ok(judged);
+        }
+    };
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
-        let judged = judge(rows()?, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
+        let judged = judge(rows()?, most, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
-    let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
-    let options = || PutOptions::of_type("application/x-ndjson");
     let (judged, library, rejected) = futures::join!(
         judging,
         blobs.put(&library_at, library, options()),
@@ -145,62 +212,71 @@ pub async fn ingest(blobs: &Blobs, uid: &Uid, job: &JobId, ligands: &Ligands) ->
     Ok(judged)
 }
 
-type Rows = Box<dyn Iterator<Item = Result<LibraryRow, ReadError>> + Send>;
+type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
 type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
 
-async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Open, IngestError> {
+/// Rows that can be read, and where that may be done.
+enum Opened {
+    Small(Open),
+    Large(Open),
+}
+
+async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
     Ok(match ligands.clone() {
-        Ligands::One(row) => Box::new(move || Ok(Box::new(std::iter::once(Ok(row))) as Rows)),
-        Ligands::Rows(rows) => Box::new(move || Ok(Box::new(rows.into_iter().map(Ok)) as Rows)),
-        Ligands::Designs(_) => Box::new(|| Ok(Box::new(std::iter::empty()) as Rows)),
+        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row.into()))) as Rows))),
+        Ligands::Rows(rows) => {
+            let small = rows.len() <= SMALL_ROWS;
+            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(|row| Ok(row.into()))) as Rows));
+            if small { Opened::Small(open) } else { Opened::Large(open) }
+        }
+        Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
         Ligands::Library(path) => {
-            let (_, chunks) = blobs.read(&path, None).await?;
-            let bridge = SyncIoBridge::new(StreamReader::new(chunks));
-            Box::new(move || {
-                let reader = LibraryReader::new(BufReader::with_capacity(CHUNK, bridge), path.name());
-                Ok(Box::new(reader.map_err(unreadable)?) as Rows)
-            })
+            let meta = blobs.head(&path).await?.ok_or_else(|| platform::Error::NotFound(path.to_string()))?;
+            if meta.size > MOST_BYTES {
+                return Err(IngestError::TooLarge);
+            }
+            if meta.size <= SMALL_FILE {
+                let content = blobs.get(&path, SMALL_FILE).await?;
+                Opened::Small(Box::new(move || library_rows(content)))
+            } else {
+                let object = Object::open(blobs, meta);
+                Opened::Large(Box::new(move || library_rows(object)))
+            }
         }
     })
 }
 
+fn library_rows(source: impl chem::Source) -> Result<Rows, IngestError> {
+    Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
+}
+
 fn judge(
     rows: Rows,
+    most: u32,
     accept: &mut dyn FnMut(Item) -> io::Result<()>,
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
     let (mut curator, mut judged) = (Curator::default(), Judged::default());
-    for row in rows {
-        let verdict = match row {
-            Ok(row) => curator.judge(row),
-            Err(ReadError::Row(error)) => error.into(),
-            Err(ReadError::Library(error)) => return Err(unreadable(error)),
-        };
-        match verdict {
-            Verdict::Accepted { row, name, ligand } => {
-                judged.accepted += 1;
-                if judged.accepted > MOST_LIGANDS {
-                    return Err(IngestError::TooMany);
-                }
-                let class = judged.sizes.entry(ligand_class(ligand.heavy_atoms())).or_default();
-                class.ligands += 1;
-                class.heavy_atoms += u64::from(ligand.heavy_atoms());
-                accept(item(judged.accepted, row, name, &ligand)).map_err(gone)?;
-            }
-            Verdict::Rejected { row, name, smiles, reason } => {
-                let row = rejected(row, name, smiles, &reason);
-                judged.rejected += 1;
-                if row.duplicate_of.is_none() {
-                    judged.invalid += 1;
-                    if judged.listed.len() < LISTED {
-                        judged.listed.push(row.clone());
-                    }
-                }
-                reject(row).map_err(gone)?;
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        let batch: Result<Vec<_>, IngestError> = rows.by_ref().take(BATCH).map(readable).collect();
+        for verdict in curator.judge_all(batch?) {
+            judged.take(verdict, accept, reject)?;
+            if judged.accepted > most {
+                return Err(IngestError::TooMany(most));
             }
         }
     }
     Ok(judged)
+}
+
+/// A row, broken or not; an error where nothing follows.
+fn readable(row: Result<Record, ReadError>) -> Result<Result<Record, RowError>, IngestError> {
+    match row {
+        Ok(record) => Ok(Ok(record)),
+        Err(ReadError::Row(error)) => Ok(Err(error)),
+        Err(ReadError::Library(error)) => Err(unreadable(error)),
+    }
 }
 
 fn item(index: u32, row: u64, name: String, ligand: &Ligand) -> Item {
@@ -261,43 +337,11 @@ fn gone(error: io::Error) -> IngestError {
     IngestError::Platform(platform::Error::internal("writing a library", error))
 }
 
-/// JSON lines on their way into an object. Dropped before [`Lines::flush`], the object is never made: its stream ends
-/// in an error.
-struct Lines {
-    buffer: Vec<u8>,
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    complete: bool,
+fn line(lines: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *lines, value)?;
+    lines.push(b'\n');
+    Ok(())
 }
 
-impl Lines {
-    fn channel() -> (Self, platform::blobs::Chunks) {
-        let (sender, receiver) = mpsc::channel(4);
-        let chunks =
-            futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
-        (Lines { buffer: Vec::with_capacity(CHUNK), sender, complete: false }, chunks.boxed())
-    }
-
-    fn push(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.buffer, value)?;
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= CHUNK { self.send() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.complete = true;
-        self.send()
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK)));
-        self.sender.blocking_send(Ok(chunk)).map_err(|_| io::Error::other("the object was not taken"))
-    }
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        if !self.complete {
-            let _ = self.sender.blocking_send(Err(io::Error::other("the library ended early")));
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

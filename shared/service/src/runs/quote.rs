@@ -2,9 +2,10 @@
 
 use super::{
     costs,
-    library::{self, Judged},
+    draft::{build, runnable, within_budget},
+    library::{self, IngestError, Judged},
     requests::Asked,
-    submit::{Ports, build, runnable, within_budget},
+    submit::Ports,
 };
 use crate::Problem;
 use domain::{JobId, Run, Strategy};
@@ -16,18 +17,25 @@ pub struct Quote {
     pub runs: Vec<(Run, Option<Problem>)>,
 }
 
-/// Judges a submission and plans it with every strategy, by the same steps as a submission, and writes nothing.
+/// Judges a submission and plans it with every strategy, by the same steps as a submission, and writes nothing. Errs only
+/// where there is nothing to tell: the library cannot be read, or is larger than the user's may be.
 pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let Asked { mut submission, ligands, on_invalid } = asked;
-    let judged = library::check(ports.blobs, &ligands).await?;
+    let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
+    let judged = match library::check(ports.blobs, &ligands, room.most_ligands()).await {
+        Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
+        outcome => outcome?,
+    };
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut runs = vec![];
     for strategy in Strategy::ALL {
         submission.strategy = strategy;
         let job_id = JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?;
-        let run = build(&submission, job_id, &judged, learned.as_ref(), ports);
-        let refusal = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run)).err();
-        runs.push((run, refusal));
+        let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+        run.weight = room.weight();
+        let fits = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run));
+        let fits = fits.and_then(|()| room.clone().take(&run, now).map_err(|exceeded| (*exceeded).into()));
+        runs.push((run, fits.err()));
     }
     Ok(Quote { judged, runs })
 }

@@ -8,19 +8,29 @@ use super::{
     update,
 };
 use crate::{World, chain, places};
-use domain::{Lease, Pool, Repair, RepairKind, Repairs, Run, RunError, Shard, ShardState, Status, Timestamp};
+use domain::{
+    Lease, Pool, Repair, RepairKind, Repairs, Run, RunError, Shard, ShardState, Status, Timestamp,
+    safeguard::{Safeguard, holds},
+};
 use platform::{Direction, Error, Query, Result, Versioned};
 use serde_json::json;
 
 /// Runs of one status looked at in one sweep, the oldest first.
 const RUNS_SEEN: u32 = 500;
+/// A worker reports at least every five minutes; twice that without a word is silence, in seconds.
+const QUIET_SECONDS: f64 = 600.0;
 /// So often a document is touched before its run is given up: with a sweep a minute, an hour.
 pub const MAX_NUDGES: u32 = 60;
+/// A dead letter stands for many attempts: the second one of a run that has not moved since is the last.
+const DEAD_LETTER_NUDGES: u32 = MAX_NUDGES / 2 + 1;
 /// So often the list of repairs is written again where others write it too.
 const TRIES: u32 = 5;
 
-/// Looks into every lease, and into every run that has been silent for a while.
-pub async fn sweep(world: &World) -> Result<()> {
+/// Looks into every lease, and into every run that has been silent for a while; what was done.
+pub async fn sweep(world: &World) -> Result<Vec<Repair>> {
+    if !holds(Safeguard::Reconciler) {
+        return Ok(vec![]);
+    }
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
     look_into_leases(world, &mut done).await?;
@@ -36,7 +46,8 @@ pub async fn sweep(world: &World) -> Result<()> {
             }
         }
     }
-    note(world, done).await
+    note(world, done.clone()).await?;
+    Ok(done)
 }
 
 /// Looks into one run, silent or not, and says what was done.
@@ -68,6 +79,20 @@ pub async fn unfinished(world: &World) -> Result<Vec<Run>> {
 pub fn is_silent(world: &World, run: &Run, now: Timestamp) -> bool {
     let busy = run.aggregation.is_some_and(|turn| turn.until > now);
     !busy && now.seconds_since(run.progress_at) >= world.settings.stuck_after.as_secs_f64()
+}
+
+/// Why a run does not move on, in words for an operator; `None` where it does, or waits for a GPU while none is free.
+pub fn stuck(world: &World, run: &Run, free_gpus: u32, now: Timestamp) -> Option<&'static str> {
+    let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
+    let silence = now.seconds_since(run.progress_at);
+    match run.status {
+        _ if !is_silent(world, run, now) => None,
+        Status::Queued if !planned => Some("its shards are not written: the event was lost, or planning fails"),
+        Status::Queued if free_gpus > 0 => Some("GPUs are free and the dispatcher has not started it"),
+        Status::Running if silence >= QUIET_SECONDS => Some("no worker has reported"),
+        Status::Aggregating => Some("its results are not written: the event was lost, or writing them fails"),
+        _ => None,
+    }
 }
 
 /// Executions that ended unheard give their shards back, also in a run that others keep busy.
@@ -103,6 +128,7 @@ async fn look_into_lease(world: &World, lease: &Lease, done: &mut Vec<Repair>) -
 /// Why an execution works on nothing any more; `None` while it may.
 async fn gone(world: &World, execution: &str) -> Result<Option<&'static str>> {
     Ok(match world.executions.describe(execution).await? {
+        _ if !holds(Safeguard::LeaseExpiry) => None,
         Some(execution) if execution.completed_at.is_none() => None,
         Some(_) => Some("its execution ended"),
         None => Some("its execution is unknown"),
@@ -138,6 +164,30 @@ async fn mend(world: &World, run: &Run, known: Shard, done: &mut Vec<Repair>) ->
     let kind = lost(world, &run.uid, &run.job_id, shard.shard, shard.launch, reason).await?;
     done.extend(kind.map(|kind| repaired(run, now, kind, format!("shard {}: {reason}", shard.shard))));
     Ok(())
+}
+
+/// An event of this run could not be processed, however often it was sent. It is sent once more from the beginning; when
+/// that ends the same way, the run ends as failed and says why.
+pub async fn set_aside(world: &World, run: &Run, reason: &str) -> Result<Option<RepairKind>> {
+    let now = Timestamp::from(world.clock.now());
+    let stands = run.status;
+    let mut kind = None;
+    let change = |run: &mut Run| {
+        kind = (run.status == stands && !stands.is_final()).then_some(RepairKind::ToldAgain);
+        if kind.is_none() {
+            return false;
+        }
+        run.nudges += DEAD_LETTER_NUDGES;
+        run.progress_at = now;
+        if run.nudges > MAX_NUDGES {
+            kind = Some(RepairKind::GivenUp);
+            run.fail(RunError::new("unprocessable", reason), now);
+        }
+        true
+    };
+    update(&world.docs, &run.uid, &run.job_id, change).await?;
+    note(world, kind.map(|kind| repaired(run, now, kind, reason.to_owned())).into_iter().collect()).await?;
+    Ok(kind)
 }
 
 /// Touches the document, so that the event which was lost, or whose handler failed, is sent again.

@@ -5,7 +5,7 @@ use super::{
     library::Ligands,
     submit::{self, OnInvalid, Submission},
 };
-use crate::{Problem, Result, Settings, places};
+use crate::{Caller, Problem, Result, Settings, places};
 use chem::LibraryRow;
 use domain::{Priority, Source, Strategy, Uid};
 use platform::BlobPath;
@@ -88,13 +88,14 @@ pub struct PredictRequest {
 }
 
 impl BatchRequest {
-    /// Reads the request of `uid`; every wrong field is named.
-    pub fn read(self, uid: Uid, settings: &Settings) -> Result<Asked> {
+    /// Reads the caller's request; every wrong field is named.
+    pub fn read(self, caller: &Caller, settings: &Settings) -> Result<Asked> {
         let model = submit::model(&self.model)?;
         let accepted = submit::accept(model, self.protein_sequence.as_deref(), &self.inputs, &self.parameters)?;
-        let ligands = of_batch(self.ligands, self.library, accepted.designs, &uid, settings)?;
+        let ligands = of_batch(self.ligands, self.library, accepted.designs, &caller.uid, settings)?;
         let submission = Submission {
-            uid,
+            uid: caller.uid.clone(),
+            claimed_tier: caller.claimed_tier,
             batch: true,
             name: submit::name(self.batch_name, "/batch_name")?,
             model,
@@ -110,13 +111,14 @@ impl BatchRequest {
 }
 
 impl PredictRequest {
-    /// Reads the request of `uid`; every wrong field is named.
-    pub fn read(self, uid: Uid) -> Result<Asked> {
+    /// Reads the caller's request; every wrong field is named.
+    pub fn read(self, caller: &Caller) -> Result<Asked> {
         let model = submit::model(&self.model)?;
         let accepted = submit::accept(model, self.protein_sequence.as_deref(), &self.inputs, &self.parameters)?;
         let ligands = of_prediction(&self, accepted.designs)?;
         let submission = Submission {
-            uid,
+            uid: caller.uid.clone(),
+            claimed_tier: caller.claimed_tier,
             batch: false,
             name: submit::name(self.job_name, "/job_name")?,
             model,

@@ -1,8 +1,8 @@
 //! The files of a screen in the uploads bucket: `{user}/{folder}/` holds one library or more, and beside them the target
 //! as `target.fasta` and, if wanted, `screen.yaml` with everything a submission may say.
 
-use super::submit::OnInvalid;
-use domain::{IdError, JobId, Priority, Strategy, Uid};
+use super::submit::{OnInvalid, Submission};
+use domain::{IdError, JobId, Priority, Source, Strategy, Uid};
 use platform::{BlobPath, Ids};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +60,35 @@ pub fn place(name: &str) -> Option<(Uid, &str, Part)> {
 /// The run that an uploaded library is: always the same for one writing of the object.
 pub fn job_id(library: &BlobPath, generation: i64) -> Result<JobId, IdError> {
     JobId::new(true, &Ids::derived(&["upload", library.bucket(), library.name(), &generation.to_string()]))
+}
+
+/// A submission of which nothing is known but whose it is.
+pub fn bare(uid: &Uid, library: &BlobPath) -> Submission {
+    let accepted = models::Accepted {
+        input: Value::Null,
+        files: vec![],
+        parameters: Value::Null,
+        target_residues: 0,
+        designs: None,
+    };
+    Submission {
+        uid: uid.clone(),
+        claimed_tier: None,
+        batch: true,
+        name: Some(name(library)),
+        model: models::all()[0],
+        accepted,
+        priority: Default::default(),
+        strategy: Default::default(),
+        max_concurrent: None,
+        max_cost_usd: None,
+        source: Source::Upload(library.name().to_owned()),
+    }
+}
+
+/// The name of a screen that was given none: `folder/file` below the user.
+pub fn name(library: &BlobPath) -> String {
+    library.name().split_once('/').map_or("", |(_, rest)| rest).chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use crate::{World, places};
 use domain::{
     Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, RepairKind, Report, Run, Shard, ShardState,
     Status, Timestamp, Uid,
+    safeguard::{Safeguard, holds},
 };
-use futures::{StreamExt, TryStreamExt};
-use platform::{Blobs, Docs, Error, Message, PutOptions, Query, Result, Versioned};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ const CLOSED_AT_ONCE: u32 = 200;
 const SIDE_BY_SIDE: usize = 16;
 /// More checkpoints than any attempt writes.
 const REPORTS_LISTED: u32 = 10_000;
+/// Documents of shards that one query reads.
+const PAGE: u32 = 500;
 
 /// The input object of a shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,13 +46,30 @@ pub async fn input(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<
     blobs.get_json(&places::shard_input(uid, job, shard)?, INPUT_LIMIT).await
 }
 
-/// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
-pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Shard>> {
-    Ok(take_over(world, uid, job, shard).await?.map(|(shard, _)| shard))
+/// The documents of a run's shards, in the order of shards.
+pub fn all(docs: &Docs, uid: &Uid, job: &JobId) -> impl Stream<Item = Result<Shard>> + Send + use<> {
+    let (docs, collection) = (docs.clone(), places::shards(uid, job));
+    let page = move |after: Option<Option<Cursor>>| {
+        let (docs, collection) = (docs.clone(), collection.clone());
+        async move {
+            let Some(after) = after else { return Ok(None) };
+            let page = docs.query::<Shard>(&Query::collection(collection).after(after).limit(PAGE)).await?;
+            let last = page.last().filter(|_| page.len() == PAGE as usize);
+            let next = last.map(|last| Some(Cursor { value: None, path: last.path.clone() }));
+            let found = page.into_iter().map(|shard| Ok::<_, Error>(shard.value)).collect::<Vec<_>>();
+            Ok::<_, Error>(Some((stream::iter(found), next)))
+        }
+    };
+    stream::try_unfold(Some(None), page).try_flatten()
 }
 
-/// The same, with whether it was news: of many who see a report, one takes it over.
-pub async fn take_over(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<(Shard, bool)>> {
+/// Takes over the newest report of the shard's current attempt, if it is news. The shard as it then is.
+pub async fn refresh(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Shard>> {
+    Ok(take_news(world, uid, job, shard).await?.map(|(shard, _)| shard))
+}
+
+/// The same, and whether there was news.
+pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<(Shard, bool)>> {
     let path = places::shard(uid, job, shard);
     loop {
         let Some(mut read) = world.docs.find::<Shard>(&path).await? else { return Ok(None) };
@@ -69,32 +89,41 @@ pub async fn take_over(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Res
     }
 }
 
-/// The newest report of the shard's current attempt.
+/// The newest report of the shard's current attempt. What is no report of it is passed over, wherever it came from.
 pub async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
-    let prefix = format!("{}{:04}/", places::reports_of(uid, job, shard.shard), shard.attempt);
-    let Some(last) = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?.pop() else { return Ok(None) };
-    let read = match blobs.get_json::<Report>(&last.path, REPORT_LIMIT).await {
-        Err(Error::NotFound(_)) => return Ok(None),
-        Err(Error::Invalid(_)) => None,
-        read => Some(read?),
-    };
-    match read {
-        Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
-            Ok(Some((last.path.name().to_owned(), report)))
+    let of_shard = places::reports_of(uid, job, shard.shard);
+    let attempt = if holds(Safeguard::AttemptFence) { format!("{:04}/", shard.attempt) } else { String::new() };
+    let listed = blobs.list(places::REPORTS, &format!("{of_shard}{attempt}"), None, REPORTS_LISTED).await?;
+    for meta in listed.into_iter().rev() {
+        if shard.report.as_deref() == Some(meta.path.name()) && holds(Safeguard::SequenceMonotone) {
+            return Ok(None);
         }
-        _ => {
-            tracing::warn!(object = %last.path, "report ignored: it does not belong where it lies, or cannot be read");
-            Ok(None)
+        let report = match blobs.get_json::<Report>(&meta.path, REPORT_LIMIT).await {
+            Err(Error::NotFound(_)) => continue,
+            Err(Error::Invalid(_)) => None,
+            read => Some(read?),
+        };
+        match report {
+            Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
+                return Ok(Some((meta.path.name().to_owned(), report)));
+            }
+            _ => {
+                tracing::warn!(object = %meta.path, "report ignored: it does not belong where it lies, or cannot be read");
+            }
         }
     }
+    Ok(None)
 }
 
 /// A report speaks for the shard it lies under, of no item twice, and its last one of exactly the shard's items.
 async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> Result<bool> {
+    if !holds(Safeguard::ReportOwnership) {
+        return Ok(true);
+    }
     let belongs = report.uid == *uid
         && report.job_id == *job
         && report.shard == shard.shard
-        && report.attempt == shard.attempt
+        && (report.attempt == shard.attempt || !holds(Safeguard::AttemptFence))
         && report.outcomes.len() <= shard.items as usize;
     let told: BTreeSet<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
     if !belongs || told.len() != report.outcomes.len() {
@@ -137,6 +166,12 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     }
 }
 
+/// What the shards have said so far, in a name: another one whenever one of them says more.
+pub async fn state(docs: &Docs, uid: &Uid, job: &JobId) -> Result<String> {
+    let sums = totals(docs, uid, job).await?;
+    Ok(format!("{}-{}-{:.0}", sums.completed, sums.failed, sums.gpu_seconds * 1000.0))
+}
+
 struct Totals {
     completed: u32,
     failed: u32,
@@ -150,6 +185,7 @@ impl Totals {
         run.progress_at = now;
         run.cost.gpu_seconds = self.gpu_seconds;
         run.cost.actual_usd = Price::L4_US_CENTRAL1.of(self.gpu_seconds);
+        run.charge();
     }
 }
 
@@ -188,7 +224,7 @@ pub async fn lost(
             return Ok(None);
         }
         let now = Timestamp::from(world.clock.now());
-        let gives_up = read.value.launch >= MAX_LAUNCHES;
+        let gives_up = read.value.launch >= MAX_LAUNCHES && holds(Safeguard::ClosingAfterLaunches);
         if gives_up {
             read.value.closing_attempt(now);
         } else {
@@ -219,7 +255,7 @@ pub async fn close_waiting(world: &World, uid: &Uid, job: &JobId) -> Result<()> 
     let begun = begun.into_iter().filter(|shard| shard.value.is_closing());
     let shards = begun.chain(world.docs.query::<Shard>(&pending).await?);
     let closing = shards.map(|shard| close_one(world, uid, job, shard, &error));
-    futures::stream::iter(closing.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+    stream::iter(closing.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE).try_collect().await
 }
 
 async fn close_one(
@@ -279,17 +315,13 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
     let reports = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?;
     // Each report tells all its attempt knows: the last one of an attempt is enough.
     let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let mut last_of_attempt = BTreeMap::new();
+    let mut of_attempts = BTreeMap::<_, Vec<_>>::new();
     for meta in reports {
-        last_of_attempt.insert(folder(meta.path.name()), meta.path);
+        of_attempts.entry(folder(meta.path.name())).or_default().push(meta.path);
     }
     let mut known = BTreeMap::<u32, Outcome>::new();
-    for path in last_of_attempt.into_values() {
-        let report = match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
-            Ok(report) if report.uid == *uid && report.job_id == *job && report.shard == shard => report,
-            Ok(_) | Err(Error::Invalid(_) | Error::NotFound(_)) => continue,
-            Err(error) => return Err(error),
-        };
+    for paths in of_attempts.into_values() {
+        let Some(report) = last_of(blobs, paths, uid, job, shard).await? else { continue };
         for outcome in report.outcomes {
             let keep = known.get(&outcome.index).is_some_and(|earlier| {
                 earlier.status == OutcomeStatus::Completed && outcome.status == OutcomeStatus::Failed
@@ -300,4 +332,22 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
         }
     }
     Ok(known)
+}
+
+/// The last of an attempt's reports that can be read and belongs to the shard.
+async fn last_of(blobs: &Blobs, paths: Vec<BlobPath>, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Report>> {
+    for path in paths.into_iter().rev() {
+        match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
+            Ok(report) => {
+                let attempt = format!("{}{:04}/", places::reports_of(uid, job, shard), report.attempt);
+                let lies_there = path.name().starts_with(&attempt);
+                if lies_there && report.uid == *uid && report.job_id == *job && report.shard == shard {
+                    return Ok(Some(report));
+                }
+            }
+            Err(Error::Invalid(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }

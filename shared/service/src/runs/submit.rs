@@ -3,12 +3,17 @@
 
 use super::{
     costs,
+    draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands},
-    repeat::{remember, repeated},
+    quota::Room,
 };
-use crate::{FieldProblem, Problem, Settings, World, places, telemetry::traceparent};
+use crate::{
+    FieldProblem, Problem, Settings, World, places,
+    repeat::{Kept, Repeat},
+};
 use domain::{
-    Cost, JobId, JobType, Learned, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Timestamp, Uid,
+    Exceeded, JobId, Priority, Run, RunError, Source, Strategy, Tier, Uid,
+    safeguard::{Safeguard, holds},
 };
 use models::{Accepted, FieldError, Model};
 use platform::{Blobs, Clock, Docs, Ids, PutOptions, Write};
@@ -16,11 +21,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use super::repeat::{Repeatable, repeatable};
+pub use crate::repeat::{Repeatable, repeatable};
+
+/// Times a submission is weighed again because another one of its user was faster.
+const ATTEMPTS: u32 = 20;
 
 /// What was asked for, checked.
 pub struct Submission {
     pub uid: Uid,
+    /// What the verified token of the request claims; absent where there was none.
+    pub claimed_tier: Option<Tier>,
     pub batch: bool,
     pub name: Option<String>,
     pub model: &'static dyn Model,
@@ -31,6 +41,14 @@ pub struct Submission {
     /// The run is refused if it is estimated to cost more.
     pub max_cost_usd: Option<f64>,
     pub source: Source,
+}
+
+impl Submission {
+    /// The room its user has for it.
+    pub(super) async fn room(&self, ports: &Ports<'_>) -> platform::Result<Room> {
+        let (now, limited) = (ports.clock.now().into(), ports.settings.limits);
+        Room::of(ports.docs, &self.uid, self.batch, self.claimed_tier, limited, now).await
+    }
 }
 
 /// What bad rows do to a submission.
@@ -107,7 +125,8 @@ fn refusal(errors: &[FieldError]) -> Problem {
     Problem::invalid("the request holds invalid fields").with_errors(errors.collect())
 }
 
-/// Takes a request in; nothing is written before every row was judged. With a key: the same request again gets the first answer, another body under the key is refused.
+/// Takes a request in; nothing is written before every row was judged. With a key: the same request again gets the first
+/// answer, another body under the key is refused.
 pub async fn submit(
     ports: &Ports<'_>,
     submission: Submission,
@@ -115,80 +134,143 @@ pub async fn submit(
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
-    let remembered = repeatable.map(|again| remember(&submission, again, ports.clock)).transpose()?;
-    if let Some((path, wanted)) = &remembered
-        && let Some(run) = repeated(ports.docs, path, wanted).await?
-    {
+    let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
+    let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, "submit", again, ports.clock));
+    if let Some(run) = repeated(ports, &submission, repeat.as_mut()).await? {
         return Ok(run);
     }
-    let job_id = match &remembered {
-        Some((_, wanted)) => wanted.job_id.clone(),
-        None => JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?,
+    let mut room = submission.room(ports).await?;
+    room.for_any(submission.batch, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+    let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
+    let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
+    let judged = match library::check(ports.blobs, &ligands, room.most_ligands()).await {
+        Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
+        outcome => outcome?,
     };
-    let judged = library::check(ports.blobs, &ligands).await?;
     runnable(&judged, &ligands, on_invalid)?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+    run.weight = room.weight();
     if let Ligands::One(row) = &ligands {
         run.ligand_smiles = Some(row.smiles.clone());
     }
     within_budget(&run)?;
-    if write_inputs(ports, &submission, &run.job_id, &ligands).await? != judged {
+    room.clone().take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+    if write_inputs(ports, &submission, &run.job_id, &ligands, room.most_ligands()).await? != judged {
         return Err(
             Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
         );
     }
-    let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
-    if let Some((path, wanted)) = &remembered {
-        writes.push(Write::create(path.clone(), wanted)?);
-    }
-    match (ports.docs.commit(writes).await, &remembered) {
-        (Ok(()), _) => {
-            tracing::info!(job.id = %run.job_id, model = run.model, items = run.items, "run submitted");
-            Ok(run)
+    for _ in 0..ATTEMPTS {
+        room.take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+        let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?, room.write()?];
+        if let Some(repeat) = &repeat {
+            writes.push(repeat.remember(Kept::Run(run.job_id.clone()))?);
         }
-        (Err(platform::Error::AlreadyExists(_)), Some((path, wanted))) => {
-            let first = repeated(ports.docs, path, wanted).await?;
-            first.ok_or_else(|| Problem::conflict("the first request with this key is still under way").retry_after(1))
+        match ports.docs.commit(writes).await {
+            Ok(()) => {
+                tracing::info!(job.id = %run.job_id, model = run.model, items = run.items, "run submitted");
+                return Ok(run);
+            }
+            Err(error) if error.is_race() => {}
+            Err(error) => return Err(error.into()),
         }
-        (Err(error), _) => Err(error.into()),
+        if let Some(run) = repeated(ports, &submission, repeat.as_mut()).await? {
+            return Ok(run);
+        }
+        room = submission.room(ports).await?;
     }
-}
-
-/// Whether anything may run: not where no row can, or where a bad one refuses all.
-pub(super) fn runnable(judged: &Judged, ligands: &Ligands, on_invalid: OnInvalid) -> Result<(), Problem> {
-    let refused = judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0);
-    if refused { Err(judged.refusal(ligands.pointer())) } else { Ok(()) }
+    Err(busy())
 }
 
 /// Takes in what was uploaded, under an id made from the upload itself: the same upload is one run, however often its
-/// event arrives. A library nothing can be run from becomes a failed run that says why.
+/// event arrives. A library nothing can be run from, or that its owner's limits leave no room for, becomes a failed run
+/// that says why; its file stays where it is, so that it can be submitted later.
 pub async fn submit_upload(
     ports: &Ports<'_>,
     submission: Submission,
     job_id: JobId,
     ligands: Ligands,
 ) -> Result<Option<Run>, Problem> {
-    if ports.docs.find::<Run>(&places::job(&submission.uid, &job_id)).await?.is_some() {
+    let path = places::job(&submission.uid, &job_id);
+    if ports.docs.find::<Run>(&path).await?.is_some() {
         return Ok(None);
     }
-    let (judged, unreadable) = match write_inputs(ports, &submission, &job_id, &ligands).await {
-        Ok(judged) => (judged, None),
-        Err(error @ (IngestError::Library(_) | IngestError::TooMany)) => (Judged::default(), Some(error.to_string())),
+    let mut room = submission.room(ports).await?;
+    if let Err(exceeded) = room.for_any(submission.batch, ports.clock.now().into()) {
+        return refuse_upload(ports, submission, job_id, no_room(&exceeded)).await;
+    }
+    let judged = match write_inputs(ports, &submission, &job_id, &ligands, room.most_ligands()).await {
+        Ok(judged) => Ok(judged),
+        Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),
+        Err(error @ (IngestError::Library(_) | IngestError::TooLarge)) => {
+            Err(RunError::new("unreadable_library", &error.to_string()))
+        }
+        Err(IngestError::Platform(platform::Error::NotFound(_))) => {
+            Err(RunError::new("unreadable_library", "it was removed or replaced before it was read"))
+        }
         Err(error) => return Err(error.into()),
+    };
+    let judged = match judged {
+        Ok(judged) => judged,
+        Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
-    let error = unreadable.map(|message| RunError::new("unreadable_library", &message)).or_else(|| {
-        let message = format!("none of the {} rows of the library can be run", judged.rejected);
-        (judged.accepted == 0).then(|| RunError::new("no_valid_ligand", &message))
-    });
-    let over_budget = |problem: Problem| RunError::new("over_budget", &problem.to_string());
-    let error = error.or_else(|| within_budget(&run).err().map(over_budget));
-    if let Some(error) = error {
-        run.fail(error, ports.clock.now().into());
+    run.weight = room.weight();
+    if let Some(error) = unfit(&run) {
+        return fail(ports, run, error).await;
     }
-    create_once(ports.docs, run).await
+    for _ in 0..ATTEMPTS {
+        if let Err(exceeded) = room.take(&run, ports.clock.now().into()) {
+            return fail(ports, run, no_room(&exceeded)).await;
+        }
+        match ports.docs.commit(vec![Write::create(path.clone(), &run)?, room.write()?]).await {
+            Ok(()) => return Ok(Some(run)),
+            Err(error) if error.is_race() => {}
+            Err(error) => return Err(error.into()),
+        }
+        if ports.docs.find::<Run>(&path).await?.is_some() {
+            return Ok(None);
+        }
+        room = submission.room(ports).await?;
+    }
+    Err(busy())
+}
+
+/// Why an upload that could be read is not run.
+fn unfit(run: &Run) -> Option<RunError> {
+    if run.items == 0 {
+        let message = format!("none of the {} rows of the library can be run", run.rejected);
+        return Some(RunError::new("no_valid_ligand", &message));
+    }
+    within_budget(run).err().map(|problem| RunError::new("over_budget", &problem.to_string()))
+}
+
+fn no_room(exceeded: &Exceeded) -> RunError {
+    let when = exceeded.resets_at.map_or_else(String::new, |time| format!("; there is room again from {time}"));
+    let message = format!("{exceeded}{when}; the file was kept, and can be sent to /api/v1/predict/batch as a library");
+    RunError::new("limit_exceeded", &message)
+}
+
+/// Others of the same user were always faster.
+fn busy() -> Problem {
+    Problem::conflict("too many submissions at the same time; try again").retry_after(1)
+}
+
+/// The run that the first request with this key made. Its id comes from the key and the body, so that it is found within
+/// the day even where the key was forgotten.
+async fn repeated(ports: &Ports<'_>, of: &Submission, repeat: Option<&mut Repeat>) -> Result<Option<Run>, Problem> {
+    let Some(repeat) = repeat else { return Ok(None) };
+    let (job_id, known) = match repeat.first(ports.docs).await? {
+        Some(Kept::Run(job_id)) => (job_id, true),
+        _ => (JobId::new(of.batch, repeat.id()).map_err(Problem::internal)?, false),
+    };
+    let run = ports.docs.find::<Run>(&places::job(&of.uid, &job_id)).await?.map(|run| run.value);
+    if run.is_none() && known {
+        return Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again"));
+    }
+    Ok(run)
 }
 
 /// Notes an upload that cannot become a run: the user finds a failed run that says why.
@@ -198,17 +280,17 @@ pub async fn refuse_upload(
     job_id: JobId,
     error: RunError,
 ) -> Result<Option<Run>, Problem> {
-    let mut run = build(&submission, job_id, &Judged::default(), None, ports);
-    run.fail(error, ports.clock.now().into());
-    create_once(ports.docs, run).await
+    fail(ports, build(&submission, job_id, &Judged::default(), None, ports), error).await
 }
 
-async fn create_once(docs: &Docs, run: Run) -> Result<Option<Run>, Problem> {
+/// Creates a run that has failed. It takes nobody's room.
+async fn fail(ports: &Ports<'_>, mut run: Run, error: RunError) -> Result<Option<Run>, Problem> {
+    run.fail(error, ports.clock.now().into());
     let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?];
     if let Some(notice) = run.stillborn() {
         writes.push(Write::create(places::notice(&notice.uid, &notice.id()), &notice)?);
     }
-    match docs.commit(writes).await {
+    match ports.docs.commit(writes).await {
         Ok(()) => Ok(Some(run)),
         Err(platform::Error::AlreadyExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -220,92 +302,16 @@ async fn write_inputs(
     submission: &Submission,
     job_id: &JobId,
     ligands: &Ligands,
+    most: u32,
 ) -> Result<Judged, IngestError> {
     let uid = &submission.uid;
     let judged = match ligands {
         Ligands::Designs(count) => library::write_designs(ports.blobs, uid, job_id, *count).await?,
-        ligands => library::ingest(ports.blobs, uid, job_id, ligands).await?,
+        ligands => library::ingest(ports.blobs, uid, job_id, ligands, most).await?,
     };
     for (name, content) in &submission.accepted.files {
         let path = places::input_file(uid, job_id, name)?;
         ports.blobs.put_bytes(&path, content.clone(), PutOptions::of_type("text/plain")).await?;
     }
     Ok(judged)
-}
-
-/// The run of a submission, planned where there is something to run.
-pub(super) fn build(
-    submission: &Submission,
-    job_id: JobId,
-    judged: &Judged,
-    learned: Option<&Learned>,
-    ports: &Ports<'_>,
-) -> Run {
-    let now = Timestamp::from(ports.clock.now());
-    let job_type = if submission.batch { JobType::BatchParent } else { JobType::Individual };
-    let Submission { accepted, model, .. } = submission;
-    let mut run = Run {
-        job_id,
-        uid: submission.uid.clone(),
-        job_type,
-        status: Status::Queued,
-        name: submission.name.clone(),
-        model: model.name().to_owned(),
-        model_version: model.version().to_owned(),
-        created_at: now,
-        started_at: None,
-        ended_at: None,
-        completed_at: None,
-        source: submission.source.clone(),
-        input: accepted.input.clone(),
-        ligand_smiles: None,
-        input_files: accepted.files.iter().map(|(name, _)| name.clone()).collect(),
-        parameters: accepted.parameters.clone(),
-        target_residues: accepted.target_residues,
-        items: judged.accepted,
-        rejected: judged.rejected,
-        lane: job_type.lane(),
-        weight: 1,
-        priority: submission.priority,
-        strategy: submission.strategy,
-        max_concurrent: submission.max_concurrent,
-        max_cost_usd: submission.max_cost_usd,
-        ranking: model.ranking(&accepted.parameters),
-        plan: None,
-        dispatchable: false,
-        progress: Progress::new(judged.accepted, 0, 0, 0),
-        progress_at: now,
-        cost: Cost::default(),
-        month: now.month(),
-        told: 0,
-        aggregation: None,
-        results: None,
-        summary: None,
-        stopped: None,
-        retry_of: None,
-        retried_by: None,
-        simulated: None,
-        error: None,
-        traceparent: traceparent(),
-        nudges: 0,
-    };
-    if judged.accepted == 0 {
-        run.progress = Progress::default();
-        return run;
-    }
-    let slots = run.slots(ports.settings.gpu_capacity);
-    let plan = costs::plan(*model, accepted, judged, learned, run.strategy, slots);
-    run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
-    run.plan = Some(plan);
-    run
-}
-
-/// Whether the estimate is within the submission's own limit.
-pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
-    match (run.cost.estimated_usd, run.max_cost_usd) {
-        (Some(estimate), Some(limit)) if estimate > limit => {
-            Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,8 +1,8 @@
 //! Runs as clients see them.
 
 use domain::{
-    ChildId, Cost, Forecast, Item, JobType, Lane, OutcomeStatus, Priority, Progress, ResultRow, Run, RunError, Source,
-    Status, Strategy, Summary, Timestamp,
+    ChildId, Cost, Forecast, Item, JobId, JobType, Lane, OutcomeStatus, Priority, Progress, ResultRow, Run, RunError,
+    Source, Status, Strategy, Summary, Timestamp,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -89,7 +89,13 @@ pub struct BatchView {
     pub failed_jobs: u32,
     pub running_jobs: u32,
     pub progress: Progress,
+    /// Those of a cancelled batch that were not run.
+    pub cancelled_jobs: u32,
     pub summary: Option<Summary>,
+    /// The batch whose failed ligands this one runs again.
+    pub retry_of: Option<String>,
+    /// The batch that runs this one's failed ligands again.
+    pub retried_by: Option<String>,
     /// Once the results are written.
     pub export_links: Option<ExportLinks>,
     pub rejected: RejectedView,
@@ -220,6 +226,9 @@ pub fn batch(run: &Run) -> BatchView {
         completed_jobs: run.progress.completed,
         failed_jobs: run.progress.failed,
         running_jobs: run.progress.running,
+        cancelled_jobs: run.progress.cancelled,
+        retry_of: run.retry_of.as_ref().map(JobId::to_string),
+        retried_by: run.retried_by.as_ref().map(JobId::to_string),
         progress: run.progress,
         summary: run.summary.clone(),
         export_links: written.then(|| ExportLinks {

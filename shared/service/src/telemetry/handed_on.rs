@@ -4,6 +4,7 @@
 use super::{TRACEPARENT, current};
 use crate::World;
 use async_trait::async_trait;
+use bytes::Bytes;
 use platform::{
     BlobPath, Blobs, Bus, Execution, Executions, Message, Method, ObjectMeta, PutOptions, Result, StartRequest,
     blobs::{BlobsCore, Chunks},
@@ -64,6 +65,10 @@ impl BlobsCore for HandingOn<Blobs> {
 
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
         self.0.read(path, range).await
+    }
+
+    async fn read_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.0.get_ranges(path, ranges).await
     }
 
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {

@@ -8,18 +8,19 @@ mod runs;
 
 use crate::{
     Caller, Function, Settings, World,
-    caller::{API_KEY, ApiKey},
-    events, serve,
+    api_key::{API_KEY, ApiKey},
+    events, places, serve,
     tokens::Verifier,
+    webhooks::{self, Resolver},
 };
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Timestamp, Uid};
+use domain::{Account, EventKind, Role, Scope, Tier, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
     BlobPath, Clock, DocPath, Ids, PutOptions,
@@ -27,12 +28,13 @@ use platform::{
     embedded::{Event, Store},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tower::ServiceExt;
 
 pub use runs::{SEQUENCE, completed, smiles};
 
-/// A world of its own: one pool of three GPUs, of which none is reserved, and the users `u1` and `u2`.
+/// A world of its own: one pool of three GPUs, of which none is reserved, and the users `u1` and `u2`, both of the tier
+/// enterprise.
 pub struct Bench {
     pub world: World,
     pub store: Store,
@@ -55,6 +57,23 @@ pub fn start() -> Timestamp {
 /// A user as their requests name them.
 pub fn user(name: &str) -> Uid {
     Uid::try_from(name.to_owned()).unwrap()
+}
+
+/// Every name leads to the same public address, and nobody is asked for it.
+fn always_public() -> Resolver {
+    Resolver::new(|_| Box::pin(async { Ok(vec![IpAddr::from([8, 8, 8, 8])]) }))
+}
+
+fn api_key(name: &str, scopes: Vec<Scope>) -> ApiKey {
+    ApiKey {
+        id: format!("key_{name}"),
+        uid: user(name),
+        name: "test".into(),
+        scopes,
+        created_at: start(),
+        expires_at: None,
+        last_used_at: Some(start()),
+    }
 }
 
 /// The routes of a function as they are served.
@@ -103,12 +122,31 @@ impl Bench {
         let store = Store::scratch(clock.clone()).unwrap();
         let verifier = Verifier::new("issuer".into(), "audience".into(), JwkSet { keys: vec![] });
         let settings = Settings { gpu_reserve: 0, ..Settings::default() };
-        let world = World::embedded(&store, clock, Ids::seeded(1), verifier, settings);
+        let world =
+            World { resolver: always_public(), ..World::embedded(&store, clock, Ids::seeded(1), verifier, settings) };
         for name in ["u1", "u2"] {
-            let key = ApiKey { uid: user(name), name: "test".into(), created_at: start(), revoked: false };
-            world.docs.create(&ApiKey::path(name), &key).await.unwrap();
+            let account = Account { tier: Some(Tier::Enterprise), ..Account::default() };
+            world.docs.create(&places::account(&user(name)), &account).await.unwrap();
+            world.docs.create(&ApiKey::path(name), &api_key(name, Scope::ALL.to_vec())).await.unwrap();
         }
         Bench { world, store }
+    }
+
+    /// Gives a user's requests a key of these scopes: they send its text in place of the user's name.
+    pub async fn key(&self, text: &str, name: &str, scopes: &[Scope]) {
+        self.world.docs.create(&ApiKey::path(text), &api_key(name, scopes.to_vec())).await.unwrap();
+    }
+
+    /// The account of a user as it stands.
+    pub async fn account(&self, name: &str) -> Account {
+        self.world.docs.get(&places::account(&user(name))).await.unwrap().value
+    }
+
+    /// Changes the account of a user as an operator does.
+    pub async fn change_account(&self, name: &str, change: impl FnOnce(&mut Account)) {
+        let mut account = self.world.docs.get::<Account>(&places::account(&user(name))).await.unwrap();
+        change(&mut account.value);
+        self.world.docs.replace(&account).await.unwrap();
     }
 
     /// The same with other settings.
@@ -126,7 +164,23 @@ impl Bench {
     }
 
     pub fn caller(&self, name: &str) -> Caller {
-        Caller { uid: user(name) }
+        Caller {
+            uid: user(name),
+            tier: Tier::Enterprise,
+            roles: Vec::<Role>::new(),
+            scopes: Scope::ALL.to_vec(),
+            key: None,
+            claimed_tier: None,
+        }
+    }
+
+    /// An endpoint of the user's that wants to hear of everything, made now.
+    pub async fn webhook(&self, name: &str, url: &str) -> Webhook {
+        let (id, secret) = (WebhookId::new(&self.world.ids.next()).unwrap(), webhooks::new_secret(&self.world.ids));
+        let webhook = Webhook::new(id, url.to_owned(), EventKind::ALL.to_vec(), secret, self.now());
+        let add = |webhooks: &mut Webhooks| Ok(webhooks.add(webhook.clone()));
+        assert!(webhooks::update(&self.world.docs, &user(name), add).await.unwrap());
+        webhook
     }
 
     /// Lets so many seconds pass.
@@ -141,7 +195,7 @@ impl Bench {
     /// A client's request without a body.
     pub async fn ask(&self, function: Function, method: Method, user: &str, path: &str) -> Reply {
         let request = Request::builder().method(method).uri(path).header(API_KEY, user);
-        self.reply(function, request.body(Body::empty()).unwrap()).await
+        self.send(function, request.body(Body::empty()).unwrap()).await
     }
 
     pub async fn get(&self, function: Function, user: &str, path: &str) -> Reply {
@@ -154,11 +208,17 @@ impl Bench {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        self.reply(function, request.body(Body::from(body.to_string())).unwrap()).await
+        self.send(function, request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    async fn reply(&self, function: Function, request: Request<Body>) -> Reply {
-        let response = router(function, &self.world).oneshot(request).await.unwrap();
+    /// How the function answers a request, as it comes.
+    pub async fn answer(&self, function: Function, request: Request<Body>) -> Response<Body> {
+        router(function, &self.world).oneshot(request).await.unwrap()
+    }
+
+    /// Any request, as it is.
+    pub async fn send(&self, function: Function, request: Request<Body>) -> Reply {
+        let response = self.answer(function, request).await;
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
@@ -211,6 +271,11 @@ impl Reply {
     pub fn pointers(&self) -> Vec<&str> {
         let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
         errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+    }
+
+    /// A header, empty where it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// A text of the body.

@@ -5,7 +5,8 @@ use crate::{
     places,
     runs::{
         library::Ligands,
-        results, rows,
+        results::{self, ResultsQuery},
+        rows,
         shards::{self, ShardInput},
         submit::{self, OnInvalid, Submission},
         update,
@@ -13,8 +14,8 @@ use crate::{
 };
 use chem::LibraryRow;
 use domain::{
-    Claim, Lease, LeasedShard, Outcome, OutcomeStatus, Plan, Pool, Priority, Report, Run, Scores, Shard, Source,
-    Strategy, Worker,
+    Claim, Lease, LeasedShard, Outcome, OutcomeStatus, Plan, Pool, Priority, Report, ResultRow, Run, Scores, Shard,
+    Source, Strategy, Worker,
 };
 use platform::{BlobPath, ExecutionState, Message, PutOptions, StartRequest, Versioned};
 use serde_json::Value;
@@ -63,6 +64,7 @@ impl Bench {
         let model = submit::model("boltz2").unwrap();
         let submission = Submission {
             uid: user(name),
+            claimed_tier: None,
             batch,
             name: Some("kinase panel".into()),
             model,
@@ -232,11 +234,23 @@ impl Bench {
     /// A batch whose results are written.
     pub async fn finished(&self, name: &str, ligands: u32) -> Run {
         let run = self.aggregating(name, ligands).await;
-        let rows = rows::ended(&self.world.docs, &self.world.blobs, &run).await.unwrap();
-        let run = self.change(&run, |run| run.begin_aggregation(self.now()).is_some()).await;
+        self.finish(&run).await
+    }
+
+    /// Writes the results of a batch that waits for it.
+    pub async fn finish(&self, run: &Run) -> Run {
+        let run = self.change(run, |run| run.begin_aggregation(self.now()).is_some()).await;
         let token = run.aggregation.unwrap().token;
-        let summary = results::write(&self.world.blobs, &run, token, rows).await.unwrap();
+        let summary = results::write(&self.world.docs, &self.world.blobs, &run, token).await.unwrap().summary;
         self.change(&run, |run| run.finish(token, summary.clone(), false, self.now())).await
+    }
+
+    /// Every row there is of a small run, with its rank, as they are told page by page.
+    pub async fn rows(&self, run: &Run) -> Vec<ResultRow> {
+        let query = ResultsQuery { limit: Some(500), ..ResultsQuery::default() };
+        let page = results::page(&self.world.docs, &self.world.blobs, run, &query).await.unwrap();
+        assert!(!page.has_more, "more than a page");
+        page.results
     }
 
     /// The execution is over, as Cloud Run would say.

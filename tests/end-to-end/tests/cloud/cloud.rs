@@ -1,7 +1,7 @@
 //! Everything that runs: emulators, servers, one process per function, and a clock for the scheduler. All of it ends
 //! when this is dropped.
 
-use crate::eventarc;
+use crate::{eventarc, functions::Functions};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use emulators::{Emulator, PubSub, Sdk, free_address};
 use gcs_server::Subscriber;
@@ -16,11 +16,9 @@ use serde_json::{Value, json};
 use service::{Trigger, Work};
 use std::{
     collections::BTreeMap,
-    process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::process::{Child, Command};
 use url::Url;
 
 /// The program under test.
@@ -35,13 +33,11 @@ pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Cloud {
-    /// Where each function listens.
-    addresses: BTreeMap<&'static str, String>,
+    pub functions: Functions,
     token: String,
     http: Client,
     jobs: run_admin::Server,
     objects: gcs_server::Server,
-    _functions: Vec<Child>,
     messages: PubSub,
     bus: Bus,
     _emulators: [Emulator; 2],
@@ -68,34 +64,22 @@ impl Cloud {
         environment.insert("RUN_ENDPOINT".into(), jobs.url.clone());
         register(&firestore, &documents).await;
         subscribe(&pubsub, &addresses).await;
-        let functions = addresses.iter().map(|(name, url)| function(name, url, &environment)).collect();
+        let functions = Functions::start(PROGRAM, addresses, environment);
         let token = access.token("maria", Clock::system().now()).unwrap();
         let http = Client::builder().redirect(Policy::none()).build().unwrap();
-        let bus = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())));
+        let bus = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())), &Clock::system());
         let messages = PubSub::new(pubsub.address, PROJECT);
         let emulators = [firestore, pubsub];
-        let (_functions, _emulators, _folder) = (functions, emulators, folder);
-        let cloud = Cloud { addresses, token, http, jobs, objects, messages, bus, _functions, _emulators, _folder };
-        cloud.serving().await;
+        let (_emulators, _folder) = (emulators, folder);
+        let cloud = Cloud { functions, token, http, jobs, objects, messages, bus, _emulators, _folder };
+        cloud.functions.serving(PATIENCE).await;
         cloud.schedule();
         cloud
     }
 
-    /// Waits until every function answers its health check.
-    async fn serving(&self) {
-        let began = Instant::now();
-        for url in self.addresses.values() {
-            while !self.http.get(format!("{url}healthz")).send().await.is_ok_and(|answer| answer.status().is_success())
-            {
-                assert!(began.elapsed() < PATIENCE, "{url} does not serve");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-
     /// Cloud Scheduler, in a hurry.
     fn schedule(&self) {
-        let (http, url) = (self.http.clone(), self.addresses["reconcile"].clone());
+        let (http, url) = (self.http.clone(), self.functions.address("reconcile").to_owned());
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(5)).await;
@@ -194,7 +178,7 @@ impl Cloud {
     }
 
     fn request(&self, method: Method, function: &str, path: &str) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", self.addresses[function], path.trim_start_matches('/'));
+        let url = format!("{}{}", self.functions.address(function), path.trim_start_matches('/'));
         let trace = format!("00-{TRACE}-00f067aa0ba902b7-01");
         self.http.request(method, url).bearer_auth(&self.token).header("traceparent", trace)
     }
@@ -268,7 +252,7 @@ async fn start_jobs(
     env.extend(worker.map(|(name, value)| (name.to_owned(), value)));
     let args = vec!["predict-worker".to_owned()];
     let job = Job { command: PROGRAM.into(), args, env, max_retries: 1, parallelism: 8 };
-    let sink = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())));
+    let sink = google::bus(PROJECT, Some(Endpoint::new(&pubsub.address.to_string())), &Clock::system());
     let options = run_admin::Options {
         address: any(),
         project: PROJECT.to_owned(),
@@ -312,11 +296,4 @@ async fn subscribe(pubsub: &Emulator, addresses: &BTreeMap<&'static str, String>
         });
         pubsub.subscription(function.name, topic, settings).await.unwrap();
     }
-}
-
-fn function(name: &str, url: &str, environment: &BTreeMap<String, String>) -> Child {
-    let port = Url::parse(url).unwrap().port().unwrap().to_string();
-    let mut command = Command::new(PROGRAM);
-    command.arg(name).env_clear().envs(environment).env("PORT", port).stdin(Stdio::null()).kill_on_drop(true);
-    command.spawn().unwrap()
 }

@@ -4,8 +4,10 @@
 //! the tests are reported as ignored.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chaos;
 mod cloud;
 mod eventarc;
+mod functions;
 
 use cloud::{Cloud, TRACE};
 use emulators::Sdk;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         trial("a_batch_of_200_ligands_goes_from_post_to_batch_results", |cloud| Box::pin(batch(cloud))),
         trial("a_library_sent_to_a_signed_link_is_screened", |cloud| Box::pin(upload(cloud))),
         trial("a_cancelled_batch_stops_its_execution", |cloud| Box::pin(cancel(cloud))),
+        trial("a_batch_survives_kills_of_functions_and_workers", |cloud| Box::pin(chaos::chaos(cloud))),
         trial("a_poison_message_ends_as_a_dead_letter_and_hinders_nobody", |cloud| Box::pin(poison(cloud))),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -4,7 +4,7 @@
 mod query;
 mod values;
 
-use super::{Endpoint, PATIENCE};
+use super::{ATTEMPT, Endpoint};
 use crate::{
     Error, Result,
     docs::{Aggregate, Body, DocPath, DocsCore, Document, Query, Version, Write},
@@ -21,13 +21,9 @@ use firestore::{
     },
 };
 use futures::future::try_join_all;
-use std::time::Duration;
 use tokio::sync::OnceCell;
 
-const WHAT: &str = "Firestore";
-/// Attempts of a connection, and of a commit that met contention.
-const ATTEMPTS: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const WHAT: &str = "Firestore";
 
 pub(super) struct Firestore {
     options: FirestoreDbOptions,
@@ -39,7 +35,8 @@ impl Firestore {
     pub(super) fn new(project: &str, database: &str, endpoint: Option<Endpoint>) -> Self {
         let mut options = FirestoreDbOptions::new(project.to_owned())
             .with_database_id(database.to_owned())
-            .with_request_timeout(PATIENCE);
+            .with_max_retries(0)
+            .with_request_timeout(ATTEMPT);
         let emulated = endpoint.is_some();
         if let Some(Endpoint(url)) = endpoint {
             options = options.with_firebase_api_url(url);
@@ -47,23 +44,15 @@ impl Firestore {
         Firestore { options, emulated, db: OnceCell::new() }
     }
 
-    /// The client connects when it is made: it is made at the first use, and tried again while there is no answer.
+    /// The client connects when it is made: it is made at the first use.
     async fn db(&self) -> Result<&FirestoreDb> {
         let connect = || async {
-            let mut attempt = 1;
-            loop {
-                let options = self.options.clone();
-                let outcome = match self.emulated {
-                    true => FirestoreDb::with_options_auth(options, super::unproven::Owner::credentials()).await,
-                    false => FirestoreDb::with_options(options).await,
-                };
-                match outcome {
-                    Ok(db) => return Ok(db),
-                    Err(_) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE * attempt).await,
-                    Err(error) => return Err(Error::Unavailable { what: WHAT, source: error.into() }),
-                }
-                attempt += 1;
-            }
+            let options = self.options.clone();
+            let db = match self.emulated {
+                true => FirestoreDb::with_options_auth(options, super::unproven::Owner::credentials()).await,
+                false => FirestoreDb::with_options(options).await,
+            };
+            db.map_err(|error| Error::unavailable(WHAT, error))
         };
         self.db.get_or_try_init(connect).await
     }
@@ -86,24 +75,11 @@ impl DocsCore for Firestore {
         let root = db.get_documents_path();
         let places = Places::of(&writes);
         let writes = writes.into_iter().map(|write| proto_write(write, root)).collect::<Result<Vec<_>>>()?;
-        let mut attempt = 1;
-        loop {
-            // A transaction without an id is a batch of writes: one request, all of them or none.
-            let span = tracing::Span::none();
-            let batch = FirestoreTransactionData::new(vec![], root.clone(), span, writes.clone());
-            match FirestoreTransaction::from_data(db, batch).commit().await {
-                Ok(done) => {
-                    let version = |time: Option<FirestoreInstant>| time.map_or(Version(String::new()), version_at);
-                    return Ok(done.write_results.into_iter().map(|result| version(result.update_time)).collect());
-                }
-                // Refused for contention: nothing was written.
-                Err(error) if attempt < ATTEMPTS && code(&error) == "Aborted" => {
-                    tokio::time::sleep(PAUSE * attempt).await;
-                    attempt += 1;
-                }
-                Err(error) => return Err(places.refused(error)),
-            }
-        }
+        // A transaction without an id is a batch of writes: one request, all of them or none.
+        let batch = FirestoreTransactionData::new(vec![], root.clone(), tracing::Span::none(), writes);
+        let done = FirestoreTransaction::from_data(db, batch).commit().await.map_err(|error| places.refused(error))?;
+        let version = |time: Option<FirestoreInstant>| time.map_or(Version(String::new()), version_at);
+        Ok(done.write_results.into_iter().map(|result| version(result.update_time)).collect())
     }
 
     async fn query(&self, asked: &Query) -> Result<Vec<Document>> {
@@ -240,8 +216,10 @@ fn failed(error: FirestoreError) -> Error {
     let waits = matches!(&error, FirestoreError::DatabaseError(error) if error.retry_possible);
     match code(&error) {
         "InvalidArgument" => Error::Invalid(format!("Firestore refused the request: {error}")),
-        "Unavailable" | "DeadlineExceeded" | "Internal" => Error::Unavailable { what: WHAT, source: error.into() },
-        _ if silent || waits => Error::Unavailable { what: WHAT, source: error.into() },
+        // Contention: nothing was done.
+        "Aborted" => Error::busy(WHAT, error),
+        "Unavailable" | "DeadlineExceeded" | "Internal" => Error::unavailable(WHAT, error),
+        _ if silent || waits => Error::unavailable(WHAT, error),
         _ => Error::internal(WHAT, error),
     }
 }

@@ -1,0 +1,90 @@
+use super::*;
+use axum::http::Method;
+use domain::{ItemError, Outcome, Run, Status};
+use service::{
+    places,
+    runs::{rows, shards},
+    testing::{Bench, completed},
+};
+
+/// An ended batch of seven of which the second and the fifth ligand failed.
+async fn with_failures(bench: &Bench) -> Run {
+    let (run, _) = bench.running("u1", 7).await;
+    for shard in 0..run.plan.as_ref().unwrap().shards {
+        let outcome = |index| match index {
+            2 | 5 => Outcome::failed(index, ItemError::new("out_of_memory", "the complex is too large")),
+            _ => completed(&run, index, 1),
+        };
+        let outcomes = bench.items(&run, shard).await.into_iter().map(outcome).collect();
+        bench.report(&run, shard, 1, true, outcomes).await;
+        shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
+    }
+    shards::evaluate(&bench.world, &run.uid, &run.job_id).await.unwrap();
+    bench.finish(&run).await
+}
+
+/// The ligands of a run, by name.
+async fn ligands(bench: &Bench, run: &Run) -> Vec<(u32, String)> {
+    let mut items = vec![];
+    let library = places::library(&run.uid, &run.job_id).unwrap();
+    rows::for_each_line(&bench.world.blobs, &library, |item: domain::Item| items.push((item.index, item.name)))
+        .await
+        .unwrap();
+    items
+}
+
+fn uri(run: &Run) -> String {
+    format!("/api/v1/batches/{}/retry", run.job_id)
+}
+
+#[tokio::test]
+async fn only_the_failed_ligands_are_submitted_again_with_the_same_target() {
+    let bench = Bench::new().await;
+    let first = with_failures(&bench).await;
+    let answer = bench.ask(FUNCTION, Method::POST, "u1", &uri(&first)).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let again = bench.runs("u1").await.into_iter().find(|run| run.retry_of.is_some()).unwrap();
+    assert_eq!(answer.headers["location"].to_str().unwrap(), format!("/api/v1/batches/{}", again.job_id));
+    assert_eq!((again.status, again.items, again.retry_of.as_ref()), (Status::Queued, 2, Some(&first.job_id)));
+    assert_eq!((&again.input, &again.parameters, &again.model), (&first.input, &first.parameters, &first.model));
+    assert_eq!(ligands(&bench, &again).await, [(1, "ligand 2".to_owned()), (2, "ligand 5".to_owned())]);
+    let first = bench.run(&first).await;
+    assert_eq!((first.status, first.retried_by), (Status::Completed, Some(again.job_id.clone())));
+    bench.plan(&again).await;
+}
+
+#[tokio::test]
+async fn asking_twice_makes_one_batch() {
+    let bench = Bench::new().await;
+    let first = with_failures(&bench).await;
+    let path = uri(&first);
+    let (a, b) =
+        tokio::join!(bench.ask(FUNCTION, Method::POST, "u1", &path), bench.ask(FUNCTION, Method::POST, "u1", &path));
+    let c = bench.ask(FUNCTION, Method::POST, "u1", &path).await;
+    assert_eq!((a.status, b.status, c.status), (202, 202, 202));
+    assert_eq!((a.text("/batch_id"), b.text("/batch_id")), (c.text("/batch_id"), c.text("/batch_id")));
+    assert_eq!(bench.runs("u1").await.len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_cancelled_batch_what_was_not_run_is_run() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    bench.final_report(&run, 0, 1).await;
+    shards::refresh(&bench.world, &run.uid, &run.job_id, 0).await.unwrap();
+    let done = bench.items(&run, 0).await.len() as u32;
+    let run = bench.change(&run, |run| run.cancel(bench.now())).await;
+    let answer = bench.ask(FUNCTION, Method::POST, "u1", &uri(&run)).await;
+    assert_eq!((answer.status, answer.body["total_jobs"].as_u64()), (202, Some(u64::from(7 - done))));
+}
+
+#[tokio::test]
+async fn a_batch_that_runs_or_lacks_nothing_or_is_anothers_is_not_run_again() {
+    let bench = Bench::new().await;
+    let (running, _) = bench.running("u1", 2).await;
+    let complete = bench.finished("u1", 2).await;
+    assert_eq!(bench.ask(FUNCTION, Method::POST, "u1", &uri(&running)).await.status, 409);
+    assert_eq!(bench.ask(FUNCTION, Method::POST, "u1", &uri(&complete)).await.status, 409);
+    assert_eq!(bench.ask(FUNCTION, Method::POST, "u2", &uri(&complete)).await.status, 404);
+    assert_eq!((bench.runs("u1").await.len(), bench.runs("u2").await.len()), (2, 0));
+}

@@ -1,0 +1,76 @@
+use super::*;
+use crate::testing::{Bench, user};
+use platform::{Ids, PutOptions};
+
+/// Ethanol as a V2000 record.
+const ETHANOL: &str = "ethanol\n\n\n  3  2  0  0  0  0            999 V2000
+    0.0000    0.0000    0.0000 C   0  0
+    1.5000    0.0000    0.0000 C   0  0
+    2.2000    1.2000    0.0000 O   0  0
+  1  2  1  0
+  2  3  1  0
+M  END
+$$$$
+";
+
+fn job() -> JobId {
+    JobId::new(true, &Ids::derived(&["library"])).unwrap()
+}
+
+/// Stores a library and takes it in: what was found, and the items.
+async fn taken(bench: &Bench, name: &str, content: &[u8]) -> (Result<Judged, IngestError>, Vec<Item>) {
+    let path = BlobPath::new(places::UPLOADS, name).unwrap();
+    let blobs = &bench.world.blobs;
+    blobs.put_bytes(&path, content.to_vec(), PutOptions::default()).await.unwrap();
+    let judged = ingest(blobs, &user("u1"), &job(), &Ligands::Library(path), MOST_LIGANDS).await;
+    let items = match blobs.get(&places::library(&user("u1"), &job()).unwrap(), 1 << 30).await {
+        Ok(lines) => lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of).collect(),
+        Err(_) => vec![],
+    };
+    (judged, items)
+}
+
+fn item_of(line: &[u8]) -> Item {
+    serde_json::from_slice(line).unwrap()
+}
+
+#[tokio::test]
+async fn a_library_of_any_format_becomes_items_whatever_it_is_called() {
+    let bench = Bench::new().await;
+    let parquet = include_bytes!("../../../tests/fixtures/library.parquet");
+    let libraries: [(&[u8], u32, &str); 4] = [
+        (b"smiles,name\nCCO,ethanol\nOCC,again\n", 1, "ethanol"),
+        (b"CCO ethyl alcohol, pure\nCCN ethylamine\n", 2, "ethyl alcohol, pure"),
+        (ETHANOL.as_bytes(), 1, "ethanol"),
+        (parquet, 50, "Z0"),
+    ];
+    for (content, accepted, name) in libraries {
+        let (judged, items) = taken(&bench, "u1/screen/library.bin", content).await;
+        assert_eq!(judged.unwrap().accepted, accepted);
+        assert_eq!((items.len() as u32, items[0].row, items[0].name.as_str()), (accepted, 1, name));
+        assert!(items[0].smiles.is_some());
+    }
+}
+
+#[tokio::test]
+async fn rows_keep_their_order_and_numbers_across_batches() {
+    let bench = Bench::new().await;
+    let rows = 2 * BATCH + 10;
+    // Chains of 1 to 100 carbons, again and again: the first hundred run, the others repeat them.
+    let text: String = (0..rows).map(|row| format!("{},m{row}\n", "C".repeat(row % 100 + 1))).collect();
+    let (judged, items) = taken(&bench, "u1/screen/library.csv", format!("smiles,name\n{text}").as_bytes()).await;
+    let judged = judged.unwrap();
+    assert_eq!((judged.accepted, judged.rejected as usize, judged.invalid), (100, rows - 100, 0));
+    assert!(items.iter().zip(1..).all(|(item, row)| item.row == row && item.name == format!("m{}", row - 1)));
+}
+
+#[tokio::test]
+async fn a_library_that_is_not_there_or_no_library_says_so() {
+    let bench = Bench::new().await;
+    let absent = Ligands::Library(BlobPath::new(places::UPLOADS, "u1/screen/absent.csv").unwrap());
+    let error = check(&bench.world.blobs, &absent, MOST_LIGANDS).await.unwrap_err();
+    assert!(matches!(error, IngestError::Platform(platform::Error::NotFound(_))), "{error:?}");
+    let (judged, items) = taken(&bench, "u1/screen/library.csv", b"id,weight\n1,46\n").await;
+    assert!(matches!(judged, Err(IngestError::Library(LibraryError::NoSmilesColumn { .. }))));
+    assert!(items.is_empty(), "nothing is left half written");
+}

@@ -1,0 +1,200 @@
+use super::*;
+use crate::{
+    runs::{
+        self,
+        library::Ligands,
+        submit::{self, OnInvalid, Submission},
+    },
+    testing::{Bench, SEQUENCE, start, user},
+};
+use chem::LibraryRow;
+use domain::{Account, Priority, RunError, Source, Strategy};
+use futures::future::join_all;
+use serde_json::Value;
+
+fn submission(name: &str, batch: bool) -> Submission {
+    let model = submit::model("boltz2").unwrap();
+    Submission {
+        uid: user(name),
+        claimed_tier: None,
+        batch,
+        name: None,
+        model,
+        accepted: submit::accept(model, Some(SEQUENCE), &Value::Null, &Value::Null).unwrap(),
+        priority: Priority::Normal,
+        strategy: Strategy::Sequential,
+        max_concurrent: None,
+        max_cost_usd: None,
+        source: Source::Api,
+    }
+}
+
+/// So many small ligands, each another chain of carbon and nitrogen.
+fn rows(count: u32) -> Ligands {
+    let chain = |n: u32| (0..12).map(move |bit| if n & (1 << bit) == 0 { 'C' } else { 'N' }).collect::<String>();
+    let row = |n: u32| LibraryRow { row: n.into(), name: None, smiles: format!("F{}Cl", chain(n)) };
+    Ligands::Rows((1..=count).map(row).collect())
+}
+
+/// The status of a refusal, and the limit that it names.
+type Refusal = (u16, Option<String>);
+
+async fn send(bench: &Bench, submission: Submission, ligands: Ligands) -> std::result::Result<Run, Refusal> {
+    let outcome = submit::submit(&bench.world.submitting(), submission, ligands, OnInvalid::Reject, None).await;
+    outcome.map_err(|problem| {
+        let words = problem.to_string();
+        (problem.status().as_u16(), words.split(' ').next().map(str::to_owned).filter(|word| word.contains('_')))
+    })
+}
+
+async fn single(bench: &Bench) -> std::result::Result<Run, Refusal> {
+    send(bench, submission("u1", false), rows(1)).await
+}
+
+fn refused(status: u16, limit: &str) -> Refusal {
+    (status, Some(limit.to_owned()))
+}
+
+/// A bench whose user `u1` is of this tier.
+async fn of_tier(tier: Tier) -> Bench {
+    let bench = Bench::new().await;
+    bench.change_account("u1", |account| account.tier = Some(tier)).await;
+    bench
+}
+
+async fn end(bench: &Bench, run: &Run) {
+    bench.change(run, |run| run.fail(RunError::new("test", ""), start())).await;
+}
+
+#[tokio::test]
+async fn an_hours_predictions_are_counted_and_the_next_hour_begins_anew() {
+    let bench = of_tier(Tier::Default).await;
+    for _ in 0..10 {
+        end(&bench, &single(&bench).await.unwrap()).await;
+    }
+    assert_eq!(single(&bench).await.unwrap_err(), refused(429, "jobs_per_hour"));
+    assert_eq!(bench.runs("u1").await.len(), 10);
+    // The bench's clock stands at 22:13:20.
+    bench.wait(46 * 60 + 39);
+    assert!(single(&bench).await.is_err());
+    bench.wait(1);
+    assert!(single(&bench).await.is_ok());
+}
+
+#[tokio::test]
+async fn only_so_many_runs_may_be_unfinished() {
+    let bench = of_tier(Tier::Default).await;
+    let first = single(&bench).await.unwrap();
+    single(&bench).await.unwrap();
+    assert_eq!(single(&bench).await.unwrap_err(), refused(429, "concurrent_jobs"));
+    let batch = send(&bench, submission("u1", true), rows(2)).await.unwrap();
+    bench.change(&batch, |run| run.start(start())).await;
+    let another = send(&bench, submission("u1", true), rows(2)).await;
+    assert_eq!(another.unwrap_err(), refused(429, "concurrent_batches"), "also where it is running");
+    end(&bench, &first).await;
+    assert!(single(&bench).await.is_ok());
+}
+
+#[tokio::test]
+async fn of_many_submissions_at_once_as_many_are_taken_as_there_is_room_for() {
+    let bench = of_tier(Tier::Premium).await;
+    let outcomes = join_all((0..15).map(|_| single(&bench))).await;
+    let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!((taken, bench.runs("u1").await.len(), bench.account("u1").await.jobs.used), (5, 5, 5));
+    for refusal in outcomes.into_iter().filter_map(std::result::Result::err) {
+        assert_eq!(refusal, refused(429, "concurrent_jobs"));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_the_tiers_is_refused_before_anything_is_written() {
+    let bench = of_tier(Tier::Default).await;
+    bench.happened().await;
+    assert_eq!(send(&bench, submission("u1", true), rows(1501)).await.unwrap_err(), refused(422, "ligands_per_batch"));
+    assert!(bench.happened().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_months_gpu_time_is_planned_first_and_then_what_it_took() {
+    let bench = of_tier(Tier::Default).await;
+    let run = send(&bench, submission("u1", true), rows(30)).await.unwrap();
+    let planned = run.plan.as_ref().unwrap().gpu_seconds;
+    let month = bench.now();
+    assert_eq!(charged(&bench.world.docs, &run.uid, month).await.unwrap(), planned);
+    let over = send(&bench, submission("u1", true), rows(200)).await.unwrap_err();
+    assert_eq!(over, refused(429, "concurrent_batches"));
+    // It ended early and took 100 seconds.
+    bench
+        .change(&run, |run| {
+            run.cost.gpu_seconds = 100.0;
+            run.cancel(start())
+        })
+        .await;
+    assert_eq!(charged(&bench.world.docs, &run.uid, month).await.unwrap(), 100.0);
+    let over = send(&bench, submission("u1", true), rows(400)).await.unwrap_err();
+    assert_eq!(over, refused(402, "gpu_minutes_per_month"));
+    bench.wait(32 * 24 * 3600);
+    assert_eq!(charged(&bench.world.docs, &run.uid, bench.now()).await.unwrap(), 0.0);
+}
+
+#[tokio::test]
+async fn purging_a_run_gives_no_gpu_time_back() {
+    let bench = of_tier(Tier::Default).await;
+    let run = single(&bench).await.unwrap();
+    bench
+        .change(&run, |run| {
+            run.cost.gpu_seconds = 3_590.0;
+            run.cancel(start())
+        })
+        .await;
+    assert_eq!(single(&bench).await.unwrap_err(), refused(402, "gpu_minutes_per_month"));
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
+    assert!(bench.runs("u1").await.is_empty());
+    assert_eq!(bench.account("u1").await.purged_in(&start().month()), 3_590.0);
+    assert_eq!(single(&bench).await.unwrap_err(), refused(402, "gpu_minutes_per_month"));
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_counted_once() {
+    let bench = of_tier(Tier::Default).await;
+    for _ in 0..5 {
+        let again = submit::repeatable(Some("k".into()), "digest".into());
+        let (ports, wanted) = (bench.world.submitting(), submission("u1", false));
+        submit::submit(&ports, wanted, rows(1), OnInvalid::Reject, again).await.unwrap();
+    }
+    assert_eq!((bench.runs("u1").await.len(), bench.account("u1").await.jobs.used), (1, 1));
+}
+
+#[tokio::test]
+async fn a_user_nobody_knows_is_held_to_the_least_tier_until_a_token_says_more() {
+    let bench = Bench::new().await;
+    let claiming = async |claimed_tier| {
+        let submission = Submission { claimed_tier, ..submission("new", false) };
+        send(&bench, submission, rows(1)).await.err()
+    };
+    assert_eq!((claiming(None).await, claiming(None).await), (None, None));
+    assert_eq!(claiming(None).await, Some(refused(429, "concurrent_jobs")));
+    assert_eq!(claiming(Some(Tier::Enterprise)).await, None);
+    assert_eq!(bench.account("new").await.claimed_tier, Some(Tier::Enterprise));
+    assert_eq!(claiming(None).await, None, "as a key or an upload, which bring no token");
+    assert_eq!(claiming(Some(Tier::Default)).await, Some(refused(429, "concurrent_jobs")), "it was taken back");
+}
+
+#[tokio::test]
+async fn an_operator_may_hold_nobody_to_limits() {
+    let mut bench = of_tier(Tier::Default).await;
+    bench.set(|settings| settings.limits = false);
+    for _ in 0..12 {
+        single(&bench).await.unwrap();
+    }
+    assert_eq!(bench.account("u1").await.jobs.used, 12, "what was used is known when they hold again");
+}
+
+#[tokio::test]
+async fn what_an_operator_wrote_into_an_account_survives_a_submission() {
+    let bench = of_tier(Tier::Premium).await;
+    bench.change_account("u1", |account| drop(account.other.insert("note".into(), "paid".into()))).await;
+    single(&bench).await.unwrap();
+    let account: Account = bench.account("u1").await;
+    assert_eq!((account.tier, &account.other["note"]), (Some(Tier::Premium), &Value::from("paid")));
+}

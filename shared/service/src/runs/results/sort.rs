@@ -1,0 +1,182 @@
+//! Sorting more rows than fit into memory: records are collected into blocks, a full block is sorted and spilled as an
+//! object, and at the end the objects are merged. Every object is written and read once, from its beginning to its end,
+//! which is what object stores are quick and cheap at. A run of one block spills nothing.
+
+use super::{
+    Folder,
+    batch::{Batch, Record},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::{StreamExt, stream};
+use platform::{BlobPath, Blobs, Error, PutOptions, Result, blobs::Chunks};
+use std::{cmp::Reverse, collections::BinaryHeap, io, sync::Arc};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt},
+    task::JoinHandle,
+};
+
+/// What a block holds, in bytes; one is filled while another one is spilled.
+pub const BLOCK: usize = 24 * 1024 * 1024;
+/// In bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// Takes records in any order.
+pub struct Sorter {
+    blobs: Blobs,
+    scratch: Folder,
+    /// When a block is full, in bytes.
+    most: usize,
+    block: Block,
+    spilled: Vec<BlobPath>,
+    spilling: Option<JoinHandle<Result<()>>>,
+}
+
+/// Gives them in the order of their keys.
+pub enum Sorted {
+    Held { block: Block, next: usize },
+    Merged { runs: Vec<SpilledRun>, heads: BinaryHeap<Reverse<(u128, usize)>>, last: Option<usize> },
+}
+
+#[derive(Debug, Default)]
+pub struct Block {
+    bytes: Vec<u8>,
+    /// Key, begin and length of each record.
+    records: Vec<(u128, u32, u32)>,
+}
+
+/// A spilled block that is read back: each record after its length (little-endian u32).
+pub struct SpilledRun {
+    reader: Box<dyn AsyncBufRead + Send + Unpin>,
+    record: Vec<u8>,
+}
+
+impl Sorter {
+    pub fn new(blobs: &Blobs, scratch: Folder, most: usize) -> Self {
+        Sorter { blobs: blobs.clone(), scratch, most, block: Block::default(), spilled: vec![], spilling: None }
+    }
+
+    pub async fn push(&mut self, batch: &Batch) -> Result<()> {
+        if !self.block.records.is_empty() && self.block.bytes.len() + batch.bytes.len() > self.most {
+            self.spill().await?;
+        }
+        self.block.append(batch, self.most);
+        Ok(())
+    }
+
+    /// All that were taken in.
+    pub async fn sorted(mut self) -> Result<Sorted> {
+        if self.spilled.is_empty() {
+            self.block.sort();
+            return Ok(Sorted::Held { block: self.block, next: 0 });
+        }
+        self.spill().await?;
+        self.settled().await?;
+        let (mut runs, mut heads) = (vec![], BinaryHeap::new());
+        for path in &self.spilled {
+            let mut run = SpilledRun { reader: Box::new(self.blobs.reader(path).await?), record: vec![] };
+            if run.advance().await? {
+                heads.push(Reverse((Record::key_of(&run.record), runs.len())));
+                runs.push(run);
+            }
+        }
+        Ok(Sorted::Merged { runs, heads, last: None })
+    }
+
+    async fn spill(&mut self) -> Result<()> {
+        self.settled().await?;
+        let path = self.scratch.file(&format!("{:05}", self.spilled.len()))?;
+        self.spilled.push(path.clone());
+        let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
+        self.spilling = Some(tokio::spawn(async move {
+            block.sort();
+            blobs.put(&path, block.chunks(), PutOptions::default()).await.map(|_| ())
+        }));
+        Ok(())
+    }
+
+    async fn settled(&mut self) -> Result<()> {
+        match self.spilling.take() {
+            Some(spilling) => spilling.await.map_err(|error| Error::internal("spilling rows", error))?,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sorted {
+    pub async fn next(&mut self) -> Result<Option<&[u8]>> {
+        match self {
+            Sorted::Held { block, next } => {
+                *next += 1;
+                Ok(block.record(*next - 1))
+            }
+            Sorted::Merged { runs, heads, last } => {
+                if let Some(run) = last.take()
+                    && runs[run].advance().await?
+                {
+                    heads.push(Reverse((Record::key_of(&runs[run].record), run)));
+                }
+                let Some(Reverse((_, run))) = heads.pop() else { return Ok(None) };
+                *last = Some(run);
+                Ok(Some(&runs[run].record))
+            }
+        }
+    }
+}
+
+impl Block {
+    fn append(&mut self, batch: &Batch, most: usize) {
+        if self.bytes.len() > most / 2 {
+            // What grows beyond half of a block will fill it.
+            self.bytes.reserve_exact((most + batch.bytes.len()).saturating_sub(self.bytes.len()));
+        }
+        let (base, end) = (self.bytes.len() as u32, batch.bytes.len() as u32);
+        let ends = batch.records.iter().skip(1).map(|(_, start)| *start).chain([end]);
+        self.records
+            .extend(batch.records.iter().zip(ends).map(|((key, start), end)| (*key, base + start, end - start)));
+        self.bytes.extend_from_slice(&batch.bytes);
+    }
+
+    fn sort(&mut self) {
+        self.records.sort_unstable();
+    }
+
+    fn record(&self, at: usize) -> Option<&[u8]> {
+        let (_, start, length) = self.records.get(at)?;
+        Some(&self.bytes[*start as usize..(start + length) as usize])
+    }
+
+    /// Its records as a spilled run.
+    fn chunks(self) -> Chunks {
+        let block = Arc::new(self);
+        let mut next = 0;
+        let chunk = move || {
+            let mut chunk = BytesMut::with_capacity(CHUNK + CHUNK / 4);
+            while chunk.len() < CHUNK
+                && let Some(record) = block.record(next)
+            {
+                chunk.put_u32_le(record.len() as u32);
+                chunk.put_slice(record);
+                next += 1;
+            }
+            (!chunk.is_empty()).then(|| Ok::<Bytes, io::Error>(chunk.freeze()))
+        };
+        stream::iter(std::iter::from_fn(chunk)).boxed()
+    }
+}
+
+impl SpilledRun {
+    /// Reads the next record; false at the end.
+    async fn advance(&mut self) -> Result<bool> {
+        self.read().await.map_err(|error| Error::internal("reading spilled rows", error))
+    }
+
+    async fn read(&mut self) -> io::Result<bool> {
+        if self.reader.fill_buf().await?.is_empty() {
+            return Ok(false);
+        }
+        let length = self.reader.read_u32_le().await? as usize;
+        self.record.resize(length, 0);
+        self.reader.read_exact(&mut self.record).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,148 @@
+//! Writing a set of results: shards are read side by side, their rows sorted ([`sort`](super::sort)), written in the
+//! order of ranks ([`emit`](super::emit)) and then indexed ([`orders`](super::orders)).
+
+use super::{
+    Folder, LAYOUT, Layout,
+    batch::Batch,
+    columns::Columns,
+    emit::emit,
+    orders,
+    sort::{BLOCK, Sorter},
+};
+use crate::{
+    places,
+    runs::{
+        exports,
+        rows::{self, OtherNames},
+        shards,
+        views::shown,
+    },
+};
+use domain::{BatchResults, ResultRow, Run, Shard};
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::{Blobs, Docs, Ids, PutOptions, Result};
+use std::{collections::BTreeSet, pin::pin, sync::Arc};
+
+/// How many of the best stand apart in `batch_results.json`.
+const TOP: usize = 10;
+/// The most rows `batch_results.json` lists.
+pub const MOST_LISTED: usize = 10_000;
+/// Objects listed at once, to be removed.
+const PAGE: u32 = 400;
+/// Objects removed at once.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Writes every result object of the run, under the writer's token.
+pub async fn write(docs: &Docs, blobs: &Blobs, run: &Run, token: u32) -> Result<Layout> {
+    let folder = Folder::of_token(run, token);
+    exports::write_rejected_csv(blobs, run).await?;
+    let written = gather(docs, blobs, run, &folder, "spill", BLOCK).await?;
+    let summary = serde_json::to_vec_pretty(&written.summary)?;
+    blobs.put_bytes(&folder.file("summary.json")?, summary, PutOptions::of_type("application/json")).await?;
+    Ok(written)
+}
+
+/// The results there are of a run that ended without: as they are now, or, where no shard said anything new, as they were
+/// written before.
+pub async fn partial(docs: &Docs, blobs: &Blobs, ids: &Ids, run: &Run) -> Result<Folder> {
+    let state = shards::state(docs, &run.uid, &run.job_id).await?;
+    let folder = Folder(places::partial_results(&run.uid, &run.job_id, &state));
+    if blobs.head(&folder.file(LAYOUT)?).await?.is_none() {
+        // Two that write at once write the same objects, but must not read each other's spilled rows.
+        gather(docs, blobs, run, &folder, &format!("spill-{}", ids.next()), BLOCK).await?;
+    }
+    Ok(folder)
+}
+
+/// Removes what writers left whose turn came before `token`.
+pub async fn remove_older(blobs: &Blobs, run: &Run, token: u32) -> Result<()> {
+    for older in 1..token {
+        remove(blobs, &places::final_results(&run.uid, &run.job_id, older)).await?;
+    }
+    Ok(())
+}
+
+/// Writes a set of results into the folder. What does not fit into `block` bytes is spilled below `scratch` there.
+pub(super) async fn gather(
+    docs: &Docs,
+    blobs: &Blobs,
+    run: &Run,
+    folder: &Folder,
+    scratch: &str,
+    block: usize,
+) -> Result<Layout> {
+    let columns = Arc::new(Columns::of(run));
+    let scratch = Folder(format!("{}{scratch}/", folder.0));
+    let work = batches(blobs, run, columns.clone(), OtherNames::read(blobs, run).await?);
+    let mut batches = pin!(rows::each(docs, run, work));
+    let mut sorter = Sorter::new(blobs, scratch.clone(), block);
+    let (mut other, mut simulated) = (BTreeSet::new(), false);
+    while let Some(batch) = batches.try_next().await? {
+        sorter.push(&batch).await?;
+        other.extend(batch.other);
+        simulated |= batch.simulated;
+    }
+    let other: Vec<_> = other.into_iter().collect();
+    let sorted = sorter.sorted().await?;
+    let emitted = emit(blobs, folder, &scratch.file("columns")?, &columns, &other, run.items as usize, sorted).await?;
+    let layout = orders::write(blobs, folder, &columns, emitted, other, simulated).await?;
+    write_listing(blobs, run, folder, &layout).await?;
+    remove(blobs, &scratch.0).await?;
+    blobs.put_json(&folder.file(LAYOUT)?, &layout, PutOptions::default()).await?;
+    Ok(layout)
+}
+
+type Work = futures::future::BoxFuture<'static, Result<Batch>>;
+
+/// Makes the records of a shard's rows.
+fn batches(blobs: &Blobs, run: &Run, columns: Arc<Columns>, names: OtherNames) -> impl Fn(Shard) -> Work + use<> {
+    let shared = Arc::new((blobs.clone(), run.clone(), columns, names));
+    move |shard| {
+        let shared = shared.clone();
+        Box::pin(async move {
+            let (blobs, run, columns, names) = &*shared;
+            Batch::of(&rows::of_shard(blobs, run, &shard, names).await?, columns)
+        })
+    }
+}
+
+/// Writes `batch_results.json` from the rows in the folder.
+pub async fn write_listing(blobs: &Blobs, run: &Run, folder: &Folder, layout: &Layout) -> Result<()> {
+    let rows = folder.stream(blobs).await?.take(MOST_LISTED);
+    let jobs = rows.map_ok(shown).try_collect().await?;
+    let content = serde_json::to_vec_pretty(&listing(run, jobs, layout.clone()))?;
+    let path = folder.file("batch_results.json")?;
+    blobs.put_bytes(&path, content, PutOptions::of_type("application/json")).await.map(|_| ())
+}
+
+pub(super) fn listing(run: &Run, jobs: Vec<ResultRow>, layout: Layout) -> BatchResults {
+    let summary = layout.summary;
+    let jobs_listed = jobs.len() as u32;
+    BatchResults {
+        batch_id: run.job_id.clone(),
+        created_at: run.created_at,
+        updated_at: run.ended_at.or(run.completed_at).unwrap_or(run.created_at),
+        version: "1.0".into(),
+        model: run.model.clone(),
+        model_version: run.model_version.clone(),
+        simulated: layout.simulated,
+        job_count: summary.total_jobs,
+        completed_count: summary.completed_jobs,
+        top_predictions: jobs.iter().filter(|row| row.rank.is_some()).take(TOP).cloned().collect(),
+        truncated: jobs_listed < summary.total_jobs,
+        jobs_listed,
+        jobs,
+        summary,
+    }
+}
+
+async fn remove(blobs: &Blobs, prefix: &str) -> Result<()> {
+    loop {
+        let page = blobs.list(places::ARTIFACTS, prefix, None, PAGE).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let deletes: Vec<_> = page.iter().map(|object| blobs.delete(&object.path)).collect();
+        stream::iter(deletes).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
+    }
+}

@@ -1,0 +1,56 @@
+//! The promise of the product, over many worlds: every ligand is accounted for, every run ends once, whatever the cloud
+//! does. And that each safeguard is needed for it.
+
+use domain::safeguard::Safeguard;
+use simulation::{Fault, Figures, Options, simulate, sweep};
+
+/// Worlds of the large test.
+const WORLDS: u64 = 20_000;
+/// Worlds in which doing without a safeguard must show.
+const MUTATED: u64 = 10_000;
+/// Worlds of the same weather in which nothing may show while the safeguard holds.
+const CONTROL: u64 = 100;
+
+fn report(figures: &Figures) -> String {
+    let line = |outcome: &simulation::Outcome| {
+        format!("seed {}: {}\n  {}\n", outcome.seed, outcome.violations.join("; "), outcome.replay())
+    };
+    figures.failures.iter().map(line).collect()
+}
+
+#[test]
+fn every_ligand_is_accounted_for_whatever_the_cloud_does() {
+    let figures = sweep(0..WORLDS, Options::default(), false);
+    assert_eq!(figures.violated, 0, "\n{}", report(&figures));
+    for fault in Fault::ALL {
+        assert!(figures.average(fault) > 0.0, "{fault:?} never happened");
+    }
+}
+
+#[test]
+fn a_seed_is_one_world() {
+    for seed in 0..50 {
+        let (once, again) = (simulate(seed, Options::default()), simulate(seed, Options::default()));
+        assert_eq!((once.digest, once.steps, once.faults), (again.digest, again.steps, again.faults), "seed {seed}");
+    }
+}
+
+#[test]
+fn doing_without_any_one_safeguard_shows() {
+    let mut unneeded = vec![];
+    for safeguard in Safeguard::ALL {
+        let figures = sweep(0..MUTATED, Options { without: Some(safeguard), ..Options::default() }, true);
+        if figures.violated == 0 {
+            unneeded.push(safeguard);
+        }
+    }
+    assert!(unneeded.is_empty(), "nothing shows without {unneeded:?}");
+}
+
+#[test]
+fn the_weather_that_shows_a_missing_safeguard_does_no_harm_while_it_holds() {
+    for safeguard in Safeguard::ALL {
+        let figures = sweep(0..CONTROL, Options { weather: Some(safeguard), ..Options::default() }, false);
+        assert_eq!(figures.violated, 0, "{safeguard:?}\n{}", report(&figures));
+    }
+}

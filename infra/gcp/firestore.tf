@@ -2,14 +2,17 @@
 
 locals {
   # One entry per query that filters and orders, or sums. Firestore combines indexes of one order, so each filter of a
-  # list needs one, not each combination. The fields that are summed follow the filter, by name.
+  # list needs one, not each combination. A field that is summed follows the filter.
   indexes = {
     # list-jobs, list-batches: a user's runs, the newest first
     jobs-of-status = { collection = "jobs", scope = "COLLECTION", fields = [["status", "ASCENDING"], ["created_at", "DESCENDING"]] }
     jobs-of-model  = { collection = "jobs", scope = "COLLECTION", fields = [["model", "ASCENDING"], ["created_at", "DESCENDING"]] }
     jobs-of-type   = { collection = "jobs", scope = "COLLECTION", fields = [["job_type", "ASCENDING"], ["created_at", "DESCENDING"]] }
-    # dispatch-shards, and the place in the queue: all users' runs that wait for GPUs, the oldest first
-    queue = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    # dispatch-shards, and the place in the queue: of each lane all users' runs that wait for GPUs, the oldest first; where
+    # there are many, who has some, and the oldest of one user
+    queue          = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["created_at", "ASCENDING"]] }
+    queue-of-users = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["uid", "ASCENDING"]] }
+    queue-of-one   = { collection = "jobs", scope = "COLLECTION", fields = [["dispatchable", "ASCENDING"], ["lane", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # reconcile, system-status: all users' unfinished runs, the oldest first
     unfinished = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "ASCENDING"]] }
     # submissions: the GPU seconds charged to a user's runs of a month
@@ -20,15 +23,22 @@ locals {
     deliveries-of-webhook = { collection = "deliveries", scope = "COLLECTION", fields = [["webhook_id", "ASCENDING"], ["created_at", "DESCENDING"]] }
     # reconcile: all users' deliveries that wait, the longest due first
     deliveries-due = { collection = "deliveries", scope = "COLLECTION_GROUP", fields = [["state", "ASCENDING"], ["next_attempt_at", "ASCENDING"]] }
-    # the progress of a run: sums over its shards, and over those that run
-    sums-of-shards  = { collection = "shards", scope = "COLLECTION", fields = [["completed", "ASCENDING"], ["failed", "ASCENDING"], ["gpu_seconds", "ASCENDING"]] }
-    sums-of-running = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["completed", "ASCENDING"], ["failed", "ASCENDING"], ["items", "ASCENDING"]] }
+    # the progress of a run: sums over the shards that run. Each sum is a query of its own; over all shards they need none
+    completed-of-running = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["completed", "ASCENDING"]] }
+    failed-of-running    = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["failed", "ASCENDING"]] }
+    items-of-running     = { collection = "shards", scope = "COLLECTION", fields = [["state", "ASCENDING"], ["items", "ASCENDING"]] }
+    # get-usage: sums over a user's runs of one month
+    seconds-of-month   = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["cost.gpu_seconds", "ASCENDING"]] }
+    completed-of-month = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["progress.completed", "ASCENDING"]] }
+    failed-of-month    = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["progress.failed", "ASCENDING"]] }
+    # dispatch-shards, for a run with a limit: what its shards took that are done
+    seconds-of-done = { collection = "shards", scope = "COLLECTION", fields = [["done", "ASCENDING"], ["gpu_seconds", "ASCENDING"]] }
   }
 
   # Fields no query asks for: times that rise with every write would limit a collection to 500 writes a second, and what
   # is large costs an entry for each of its parts.
   unindexed = {
-    jobs   = ["progress_at", "started_at", "ended_at", "completed_at", "input", "parameters", "plan", "progress", "summary"]
+    jobs   = ["progress_at", "started_at", "ended_at", "completed_at", "input", "parameters", "plan", "progress", "stopped", "summary"]
     shards = ["updated_at", "worker"]
     pools  = ["leases"]
     # Secrets and URLs belong in no index either.

@@ -3,22 +3,26 @@
 //! written down before its execution is started, and its id is the claim under which it starts: whoever dies in
 //! between, the next waking goes on.
 
+mod budget;
 mod leases;
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{
-    Demand, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp,
+    Demand, Lane, Lease, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp,
     safeguard::{Safeguard, holds},
 };
-use platform::{Direction, Docs, Query, Versioned};
+use platform::{Docs, Query, Versioned};
 use serde::Deserialize;
-use service::{Function, Result, Trigger, World, events::Push, places};
+use service::{
+    Function, Result, Trigger, World,
+    events::Push,
+    places,
+    runs::{queue, shards},
+};
+use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("dispatch-shards", Trigger::Message { topic: places::DISPATCH }, router);
-
-/// Runs looked at in one waking, the oldest first.
-const RUNS_SEEN: u32 = 500;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(dispatch))
@@ -56,51 +60,77 @@ async fn pool(docs: &Docs) -> Result<Versioned<Pool>> {
     }
 }
 
+/// Hands out what is free. Which shards of a run wait is looked up only where it is the run's turn.
 async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
-    let capacity = world.settings.gpu_capacity;
-    let free = capacity.saturating_sub(pool.in_use());
+    let slots = world.settings.slots();
+    let free = slots.capacity.saturating_sub(pool.in_use());
     if free == 0 && holds(Safeguard::PoolCapacity) {
         return Ok(());
     }
-    let waiting = Query::group(places::JOBS).equals("dispatchable", true);
-    let waiting = waiting.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
-    let mut demands = vec![];
-    for run in world.docs.readable::<Run>(&waiting).await? {
-        if let Some(demand) = demand(world, pool, &run.value, free).await? {
-            demands.push(demand);
+    let (runs, demands) = waiting(world).await?;
+    let mut round = pool.round(slots, &demands);
+    let mut known = BTreeMap::<usize, Vec<LeasedShard>>::new();
+    while let Some(index) = round.next() {
+        if known.contains_key(&index) {
+            round.take(index);
+            continue;
         }
+        let shards = startable(world, pool, &runs[index], free).await?;
+        round.wants(index, shards.len() as u32);
+        known.insert(index, shards);
     }
+    let taken: Vec<_> = known.into_iter().map(|(index, shards)| (index, shards, round.taken(index))).collect();
+    let now = Timestamp::from(world.clock.now());
     // A task that needed all its retries still ends within this; after it, the lease is looked into.
-    let longest = world.settings.task_limit.as_secs() * 2 + 600;
-    let expires_at = Timestamp::from(world.clock.now()).plus_seconds(longest);
-    let name = |demand: &Demand, first: LeasedShard| format!("{}-{}-{}", demand.job_id, first.shard, first.launch);
-    let granted = pool.grant(capacity, world.settings.gpu_reserve, &demands, expires_at, name);
-    for lease in granted {
-        tracing::info!(job.id = %lease.job_id, slots = lease.held.len(), lease = lease.id, "slots granted");
+    let expires_at = now.plus_seconds(world.settings.task_limit.as_secs() * 2 + 600);
+    for (index, mut tasks, taken) in taken {
+        tasks.truncate(taken as usize);
+        let Some(first) = tasks.first() else { continue };
+        let demand = &demands[index];
+        let id = format!("{}-{}-{}", demand.job_id, first.shard, first.launch);
+        tracing::info!(job.id = %demand.job_id, slots = tasks.len(), lease = id, "slots granted");
+        pool.leases.push(Lease {
+            id,
+            uid: demand.uid.clone(),
+            job_id: demand.job_id.clone(),
+            lane: demand.lane,
+            held: tasks.clone(),
+            tasks,
+            execution: None,
+            granted_at: now,
+            shard_seconds: demand.shard_seconds,
+            expires_at,
+        });
     }
     Ok(())
 }
 
-/// What a run wants: its pending shards that no lease holds.
-async fn demand(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Option<Demand>> {
-    let held: Vec<_> = pool.leases.iter().filter(|lease| lease.job_id == run.job_id).flat_map(|l| &l.held).collect();
+/// The runs that may want slots, and what each may want at most.
+async fn waiting(world: &World) -> Result<(Vec<Run>, Vec<Demand>)> {
+    let mut runs = queue::waiting(&world.docs, Lane::Interactive).await?;
+    runs.extend(queue::waiting(&world.docs, Lane::Bulk).await?);
+    let all_it_has = |run: &Run| {
+        let demand = Demand::of(run, world.settings.slots(), 0)?;
+        Some(Demand { pending: run.plan.as_ref().map_or(0, |plan| plan.shards), ..demand })
+    };
+    Ok(runs.into_iter().filter_map(|run| all_it_has(&run).map(|demand| (run, demand))).unzip())
+}
+
+/// The shards of a run that may be started now: they wait, no lease holds them, and they are within its budget.
+async fn startable(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Vec<LeasedShard>> {
+    if run.stopped.is_some() {
+        shards::close_waiting(world, &run.uid, &run.job_id).await?;
+        return Ok(vec![]);
+    }
+    let held: Vec<_> = pool.held_by(&run.job_id).collect();
     let pending = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", "pending");
     let pending = world.docs.query::<Shard>(&pending.limit(free.max(1) + held.len() as u32)).await?;
-    let pending: Vec<_> = pending
+    let waits = pending
         .iter()
         .filter(|shard| shard.value.launch < MAX_LAUNCHES)
         .map(|shard| LeasedShard { shard: shard.value.shard, launch: shard.value.launch + 1 })
-        .filter(|shard| !held.contains(&shard))
-        .collect();
-    Ok((!pending.is_empty() && !run.status.is_final()).then(|| Demand {
-        uid: run.uid.clone(),
-        job_id: run.job_id.clone(),
-        lane: run.lane(),
-        priority: run.priority,
-        created_at: run.created_at,
-        max_concurrent: run.slots(world.settings.gpu_capacity),
-        pending,
-    }))
+        .filter(|shard| !held.contains(shard));
+    budget::keep(world, run, &held, waits.collect()).await
 }
 
 #[cfg(test)]

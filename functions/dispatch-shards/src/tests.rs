@@ -5,6 +5,9 @@ use platform::{ExecutionState, StartRequest, embedded::Started};
 use service::testing::{Bench, post_event, push, router as served, waking};
 use std::{collections::BTreeMap, time::Duration};
 
+mod limits;
+mod queues;
+
 async fn wake(bench: &Bench) {
     assert_eq!(bench.tell(FUNCTION, waking()).await, StatusCode::NO_CONTENT);
 }
@@ -167,7 +170,7 @@ async fn a_shard_that_is_done_gives_its_gpu_to_who_waits() {
     assert_eq!(bench.run(&other).await.status, Status::Queued);
     bench.claim(&run, 1).await;
     bench.final_report(&run, 1, 1).await;
-    service::runs::shards::refresh(&bench.world, &run.uid, &run.job_id, 1).await.unwrap();
+    shards::refresh(&bench.world, &run.uid, &run.job_id, 1).await.unwrap();
     wake(&bench).await;
     let pool = bench.pool().await;
     assert_eq!((pool.in_use(), bench.run(&other).await.status), (3, Status::Running));

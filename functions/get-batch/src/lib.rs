@@ -1,8 +1,7 @@
 //! `GET /api/v1/batches/{batch_id}`: how a batch stands.
 
 use axum::{Json, extract::State};
-use domain::{JobId, Status};
-use platform::Docs;
+use domain::JobId;
 use service::{
     Caller, Function, Path, Refusals, Result, World,
     runs::{self, views, views::BatchView},
@@ -18,13 +17,11 @@ fn router() -> OpenApiRouter<World> {
 /// Status, counts, progress, milestones and, once it has ended, the summary.
 #[utoipa::path(get, path = "/api/v1/batches/{batch_id}", tag = "batches", params(("batch_id" = String, Path)),
     responses((status = 200, body = BatchView), Refusals))]
-async fn get_batch(caller: Caller, State(docs): State<Docs>, Path(id): Path<JobId>) -> Result<Json<BatchView>> {
-    let run = runs::find_batch(&docs, &caller, &id).await?.value;
+async fn get_batch(caller: Caller, State(world): State<World>, Path(id): Path<JobId>) -> Result<Json<BatchView>> {
+    let run = runs::find_batch(&world.docs, &caller, &id).await?.value;
     let mut view = views::batch(&run);
-    if run.status == Status::Queued
-        && let Some(queue) = &mut view.queue
-    {
-        queue.position = runs::queue_position(&docs, &run).await?;
+    if let Some(queue) = view.queue {
+        view.queue = Some(queue.with(runs::queue::standing(&world, &run).await?));
     }
     Ok(Json(view))
 }

@@ -4,7 +4,7 @@ use axum::{
     http::{Request, Response, StatusCode, header},
 };
 use domain::{
-    Cost, Item, ItemError, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Report, Scores, Shard,
+    Cost, Item, ItemError, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Report, Scores, Shard,
     SortDirection, Source, Status, Strategy,
 };
 use http_body_util::BodyExt;
@@ -79,9 +79,9 @@ impl Bench {
         shard.value.report = Some(path.name().to_owned());
         self.world.docs.replace(&shard).await.unwrap();
         let (shard, attempt, seq, last, gpu_seconds) = (0, 1, 1, true, 1.0);
-        let (model_version, written_at) = ("1".into(), now());
+        let (model_version, written_at, timing) = ("1".into(), now(), None);
         let report =
-            Report { uid, job_id, shard, attempt, seq, last, outcomes, gpu_seconds, model_version, written_at };
+            Report { uid, job_id, shard, attempt, seq, last, outcomes, gpu_seconds, model_version, written_at, timing };
         self.world.blobs.put_json(&path, &report, PutOptions::default()).await.unwrap();
     }
 
@@ -138,12 +138,14 @@ fn run(batch: bool, status: Status) -> Run {
         target_residues: 1,
         items,
         rejected: 0,
+        lane: Lane::Bulk,
+        weight: 1,
         priority: Priority::Normal,
         strategy: Strategy::Adaptive,
         max_concurrent: None,
         max_cost_usd: None,
         ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan { shards: 1, items, gpu_seconds: 1.0, seconds: 1.0, ready: true }),
+        plan: Some(Plan { shards: 1, items, gpu_seconds: 1.0, seconds: 1.0, ready: true, groups: vec![] }),
         dispatchable: false,
         progress: Progress::default(),
         progress_at: now(),
@@ -154,6 +156,7 @@ fn run(batch: bool, status: Status) -> Run {
         month: String::new(),
         charged_gpu_seconds: 0.0,
         summary: None,
+        stopped: None,
         retry_of: None,
         retried_by: None,
         simulated: None,

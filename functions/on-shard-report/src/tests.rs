@@ -3,9 +3,11 @@ use axum::{body::Body, http::Request};
 use domain::{ItemError, Outcome, Report, Run, Status};
 use platform::{BlobPath, PutOptions, embedded::Event};
 use service::{
-    runs::shards::{self, refresh},
+    runs::shards,
     testing::{Bench, completed, post_event, router as served},
 };
+
+mod learning;
 
 /// How often the run was written as `aggregating` since it was last asked: each time, its results are written.
 async fn moves(bench: &Bench) -> usize {
@@ -89,7 +91,7 @@ async fn a_last_report_told_twice_moves_on_a_run_that_its_first_telling_did_not(
     for shard in 0..3 {
         last = Some(bench.final_report(&run, shard, 1).await);
         // The first delivery took the report over and died before it counted.
-        refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
+        shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
     }
     assert_eq!(bench.run(&run).await.status, Status::Running);
     reported(&bench, &last.clone().unwrap()).await;

@@ -1,9 +1,10 @@
 //! `plan-run`: a run's document was written. While the run waits to be cut into shards, its library is read line by
-//! line and every shard gets its input object and then its document. The plan itself was decided with the submission,
-//! so doing this again, or twice at once, makes the same shards, and whoever takes over goes on where it stopped.
+//! line, once, and every shard gets its input object and then its document: where the plan has ligands of like size share
+//! shards, one shard of each size is being filled. The plan itself was decided with the submission, so doing this again,
+//! or twice at once, makes the same shards, and whoever takes over goes on where it stopped.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Item, JobId, Run, Shard, Status, Timestamp, Uid};
+use domain::{Group, Item, JobId, Plan, Run, Shard, Status, Timestamp, Uid};
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use platform::{Blobs, Docs, Error, PutOptions, Write};
 use service::{
@@ -15,14 +16,14 @@ use service::{
         shards::{self, ShardInput},
     },
 };
-use std::{collections::BTreeSet, pin::pin};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, Lines};
+use std::collections::BTreeSet;
+use tokio::io::AsyncBufReadExt;
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
 /// Shard documents written in one commit, after their inputs; no more is held at once.
-const COMMIT: u32 = 400;
+const COMMIT: usize = 400;
 /// Objects written at once.
 const SIDE_BY_SIDE: usize = 32;
 
@@ -63,39 +64,75 @@ async fn plan(world: &World, run: Run) -> Result<()> {
 /// Writes every shard's input and then its document: where an earlier planning was interrupted, what has both stays.
 async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
-    let now = world.clock.now().into();
     let there = written(world, run).await?;
-    let lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
-    let next = async |(mut lines, first): (Lines<_>, u32)| {
-        let mut inputs = vec![];
-        let end = plan.shards.min(first + COMMIT);
-        for shard in first..end {
-            let items = items(&mut lines, plan.size(shard), there.contains(&shard)).await?;
-            inputs.extend(items.map(|items| ShardInput { shard, items }));
+    let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
+    let mut groups = Open::all(plan);
+    let (mut positions, mut inputs) = (vec![], vec![]);
+    for _ in 0..plan.items {
+        let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
+        let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
+        let item = serde_json::from_str::<Item>(&line).map_err(Problem::internal)?;
+        let group = groups.get_mut(plan.group_of(item.heavy_atoms)).filter(|group| group.left > 0);
+        let group = group.ok_or_else(|| Error::Invalid("the library holds other sizes than its plan".into()))?;
+        positions.extend(group.position.to_le_bytes());
+        inputs.extend(group.add(plan, item).filter(|input| !there.contains(&input.shard)));
+        if inputs.len() == COMMIT {
+            write(world, run, plan, std::mem::take(&mut inputs)).await?;
         }
-        Ok::<_, Problem>((first < plan.shards).then_some((inputs, (lines, end))))
-    };
-    let mut groups = pin!(stream::try_unfold((lines, 0), next));
-    while let Some(inputs) = groups.try_next().await? {
-        let shards: Vec<_> = inputs.iter().map(|input| input.shard).collect();
-        let put = |input: ShardInput| put(&world.blobs, run, input);
-        stream::iter(inputs).map(put).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
-        create(&world.docs, &run.uid, &run.job_id, &shards, |shard| plan.size(shard), now).await?;
+    }
+    write(world, run, plan, inputs).await?;
+    if plan.is_grouped() {
+        let path = places::positions(&run.uid, &run.job_id)?;
+        world.blobs.put_bytes(&path, positions, PutOptions::default()).await?;
     }
     Ok(())
 }
 
-/// The next items of the library; `None` where they are only passed over.
-async fn items<R: AsyncBufRead + Unpin>(lines: &mut Lines<R>, size: u32, pass: bool) -> Result<Option<Vec<Item>>> {
-    let mut items = vec![];
-    for _ in 0..size {
-        let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
-        let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
-        if !pass {
-            items.push(serde_json::from_str::<Item>(&line).map_err(Problem::internal)?);
-        }
+/// Writes some shards: all their inputs, then their documents.
+async fn write(world: &World, run: &Run, plan: &Plan, inputs: Vec<ShardInput>) -> Result<()> {
+    if inputs.is_empty() {
+        return Ok(());
     }
-    Ok((!pass).then_some(items))
+    let shards: Vec<_> = inputs.iter().map(|input| input.shard).collect();
+    let puts: Vec<_> = inputs.into_iter().map(|input| put(&world.blobs, run, input)).collect();
+    stream::iter(puts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
+    create(&world.docs, &run.uid, &run.job_id, &shards, |shard| plan.size(shard), world.clock.now().into()).await
+}
+
+/// The shard of a group that is being filled.
+struct Open {
+    shard: u32,
+    items: Vec<Item>,
+    /// Where the next item stands in the order of the shards.
+    position: u32,
+    /// Items the group has yet to get.
+    left: u32,
+}
+
+impl Open {
+    /// The first shard of every group.
+    fn all(plan: &Plan) -> Vec<Open> {
+        let (mut shard, mut position) = (0, 0);
+        let open = |group: Group| {
+            let open = Open { shard, items: vec![], position, left: group.items };
+            (shard, position) = (shard + group.shards, position + group.items);
+            open
+        };
+        plan.groups().into_iter().map(open).collect()
+    }
+
+    /// Puts an item into the shard; the shard, where that has filled it.
+    fn add(&mut self, plan: &Plan, item: Item) -> Option<ShardInput> {
+        self.items.push(item);
+        self.position += 1;
+        self.left -= 1;
+        if self.items.len() < plan.size(self.shard) as usize {
+            return None;
+        }
+        let input = ShardInput { shard: self.shard, items: std::mem::take(&mut self.items) };
+        self.shard += 1;
+        Some(input)
+    }
 }
 
 async fn put(blobs: &Blobs, run: &Run, input: ShardInput) -> Result<()> {

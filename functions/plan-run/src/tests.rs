@@ -1,7 +1,13 @@
 use super::*;
 use axum::{body::Body as HttpBody, http::Request};
 use platform::docs::Body;
-use service::testing::{Bench, post_event, router as served};
+use service::{
+    runs::{
+        requests::{Asked, BatchRequest},
+        submit,
+    },
+    testing::{Bench, SEQUENCE, post_event, router as served, smiles},
+};
 
 async fn created(bench: &Bench, run: &Run) -> Request<HttpBody> {
     bench.document_event(&places::job(&run.uid, &run.job_id)).await
@@ -190,4 +196,73 @@ async fn what_is_planned_of_a_run_that_was_purged_meanwhile_is_removed() {
     let shards = platform::Query::collection(places::shards(&run.uid, &run.job_id));
     let objects = bench.world.blobs.list(places::ARTIFACTS, &places::run_prefix(&run.uid, &run.job_id), None, 9).await;
     assert_eq!((bench.world.docs.count(&shards).await.unwrap(), objects.unwrap().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn ligands_of_like_size_share_shards_and_every_one_is_still_found_by_its_index() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 60).await;
+    let group = |most_atoms, items, shards| Group { most_atoms, items, shards };
+    // The ligand of index n has n + 1 heavy atoms.
+    let groups = [group(15, 14, 3), group(35, 20, 4), group(128, 26, 6)];
+    let run = bench.change(&run, |run| {
+        let plan = run.plan.as_mut().unwrap();
+        (plan.shards, plan.groups) = (13, groups.to_vec());
+        true
+    });
+    let run = run.await;
+    let library = places::library(&run.uid, &run.job_id).unwrap();
+    let text = String::from_utf8(bench.world.blobs.get(&library, 1 << 20).await.unwrap().to_vec()).unwrap();
+    let shuffled: Vec<_> = (0..60).map(|n| text.lines().nth(n * 7 % 60).unwrap()).collect();
+    let renumbered = shuffled.iter().zip(1..).map(|(line, index)| {
+        let item: Item = serde_json::from_str(line).unwrap();
+        serde_json::to_string(&Item { index, ..item }).unwrap() + "\n"
+    });
+    bench.world.blobs.put_bytes(&library, renumbered.collect::<String>(), PutOptions::default()).await.unwrap();
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let run = bench.run(&run).await;
+    let mut seen = vec![];
+    for (shard, items) in shards_of(&bench, &run).await {
+        assert_eq!(shard.items as usize, items.len());
+        assert!(items.is_sorted(), "in the order of the library");
+        let group = [0..3, 3..7, 7..13].iter().position(|shards| shards.contains(&shard.shard)).unwrap();
+        for index in items {
+            let found = runs::rows::one(&bench.world.docs, &bench.world.blobs, &run, index).await.unwrap();
+            let item = found.unwrap().0;
+            assert_eq!(
+                (item.index, groups.iter().position(|g| item.heavy_atoms <= g.most_atoms)),
+                (index, Some(group))
+            );
+            seen.push(index);
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=60).collect::<Vec<_>>());
+    let beyond = runs::rows::one(&bench.world.docs, &bench.world.blobs, &run, 61).await.unwrap();
+    assert!(beyond.is_none());
+}
+
+#[tokio::test]
+async fn the_targets_alignment_is_one_object_that_every_shard_uses() {
+    let bench = Bench::new().await;
+    let alignment = format!(">target\n{SEQUENCE}\n>hit\n{}\n", SEQUENCE.replace('K', "R"));
+    let ligands: Vec<_> = (1..=7).map(|n| serde_json::json!({"smiles": smiles(n)})).collect();
+    let body = serde_json::json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ligands,
+        "strategy": "parallel", "inputs": {"msa": alignment}});
+    let batch: BatchRequest = serde_json::from_value(body).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
+    let run = submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap();
+    let event = created(&bench, &run).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let mut holding = vec![];
+    let all = places::run_prefix(&run.uid, &run.job_id);
+    for object in bench.world.blobs.list(places::ARTIFACTS, &all, None, 100).await.unwrap() {
+        let text = String::from_utf8(bench.world.blobs.get(&object.path, 1 << 20).await.unwrap().to_vec()).unwrap();
+        holding.extend(text.contains(">hit").then(|| object.path.clone()));
+    }
+    assert_eq!(holding, [places::input_file(&run.uid, &run.job_id, "msa.a3m").unwrap()]);
+    let run = bench.run(&run).await;
+    assert_eq!((run.plan.unwrap().shards, run.input_files.as_slice()), (3, ["msa.a3m".to_owned()].as_slice()));
+    assert_eq!(run.input["msa"], "msa.a3m", "what the worker stages names the one file, for every ligand");
 }

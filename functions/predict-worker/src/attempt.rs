@@ -85,6 +85,16 @@ impl Attempt {
         self.ledger.is_complete()
     }
 
+    /// Notes that the tool is started on this device.
+    pub(crate) fn started(&mut self, device: &str) {
+        self.ledger.started(device);
+    }
+
+    /// Notes that the tool said its model is loaded.
+    pub(crate) fn loaded(&mut self) {
+        self.ledger.loaded(self.ports.clock.now().into());
+    }
+
     /// Notes how an item ended. The first word on it stands.
     pub fn record(&mut self, outcome: Outcome) {
         self.ledger.record(outcome);

@@ -2,7 +2,7 @@
 //! this attempt uses, and tells everything: the next one replaces it, none is ever needed besides it.
 
 use crate::{Task, WorkerPorts, retry::patiently};
-use domain::{Item, Outcome, Report, Timestamp};
+use domain::{Item, Outcome, Report, Timestamp, Timing};
 use platform::{BlobPath, Error, PutOptions, Result};
 use service::{places, runs::shards::REPORT_LIMIT};
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(crate) struct Ledger {
     outcomes: BTreeMap<u32, Outcome>,
     seq: u32,
     news: bool,
+    timing: Option<Timing>,
 }
 
 impl Ledger {
@@ -29,7 +30,7 @@ impl Ledger {
     ) -> Self {
         earlier.retain(|index, _| items.iter().any(|item| item.index == *index));
         let news = !earlier.is_empty();
-        Ledger { attempt, claimed_at, model_version, items: items.len(), outcomes: earlier, seq: 0, news }
+        Ledger { attempt, claimed_at, model_version, items: items.len(), outcomes: earlier, seq: 0, news, timing: None }
     }
 
     pub fn knows(&self, index: u32) -> bool {
@@ -40,6 +41,20 @@ impl Ledger {
     pub fn record(&mut self, outcome: Outcome) {
         self.outcomes.entry(outcome.index).or_insert(outcome);
         self.news = true;
+    }
+
+    /// The tool is started on this device.
+    pub fn started(&mut self, device: &str) {
+        let timing = || Timing { device: device.to_owned(), load_seconds: None, starts: 0 };
+        self.timing.get_or_insert_with(timing).starts += 1;
+    }
+
+    /// The tool said that its model is loaded. The first time counts, if it was not started before in vain.
+    pub fn loaded(&mut self, now: Timestamp) {
+        let first = self.timing.as_mut().filter(|timing| timing.starts == 1 && timing.load_seconds.is_none());
+        if let Some(timing) = first {
+            timing.load_seconds = Some(now.seconds_since(self.claimed_at).max(0.0));
+        }
     }
 
     pub fn is_complete(&self) -> bool {
@@ -65,6 +80,7 @@ impl Ledger {
             gpu_seconds: now.seconds_since(self.claimed_at).max(0.0),
             model_version: self.model_version.to_owned(),
             written_at: now,
+            timing: self.timing.clone(),
         };
         let path = places::report(&task.uid, &task.job_id, task.shard, self.attempt, seq)?;
         let written = write_once(ports, &path, &report).await?;

@@ -10,7 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use domain::{Item, ItemError, Outcome, OutcomeStatus, Scores};
-use models::{Reading, Stage, UNUSABLE};
+use models::{Accelerator, Reading, Stage, UNUSABLE};
 use service::places;
 use std::{
     collections::BTreeMap,
@@ -125,13 +125,18 @@ impl Session<'_> {
         let patience = self.patience(stage.items);
         let mut stalled = false;
         let mut well = true;
+        self.attempt.started(device(self.config));
         for step in self.attempt.model.stage(stage)? {
             let mut process = Process::start(&step, &log)?;
             well = loop {
                 if let Some(well) = process.wait(self.config.poll).await? {
                     break well;
                 }
-                self.take(stage, &log.text(), None).await?;
+                let printed = log.text();
+                if self.attempt.model.loaded(&printed) {
+                    self.attempt.loaded();
+                }
+                self.take(stage, &printed, None).await?;
                 if let Some(ended) = self.attempt.look_around(self.config.checkpoint).await? {
                     process.kill().await?;
                     return Ok(Try::Stop(ended));
@@ -209,6 +214,14 @@ impl Session<'_> {
             read.push(ItemFile { kind, name: format!("{stem}.{extension}"), content });
         }
         Ok(Some(self.attempt.keep(index, read).await?))
+    }
+}
+
+/// What the model runs on, as the profiles name it.
+fn device(config: &Config) -> &'static str {
+    match config.tools.accelerator {
+        Accelerator::Gpu => places::GPU,
+        Accelerator::Cpu => "cpu",
     }
 }
 

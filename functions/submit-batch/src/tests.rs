@@ -1,8 +1,11 @@
 use super::*;
 use axum::{body::Body as HttpBody, http::Request};
 use platform::{Query, Write, docs::Body as Document, embedded::Event};
-use serde_json::json;
-use service::testing::{Bench, Reply, SEQUENCE, post_event, router as served};
+use serde_json::{Value, json};
+use service::{
+    places,
+    testing::{Bench, Reply, SEQUENCE, post_event, router as served},
+};
 
 const PATH: &str = "/api/v1/predict/batch";
 

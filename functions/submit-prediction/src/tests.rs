@@ -1,6 +1,6 @@
 use super::*;
 use domain::{JobType, Lane};
-use serde_json::json;
+use serde_json::{Value, json};
 use service::testing::{Bench, SEQUENCE};
 
 const PATH: &str = "/api/v1/predict";
@@ -29,7 +29,7 @@ async fn a_prediction_is_accepted_and_says_where_it_is() {
     assert_eq!((reply.text("/job_name"), reply.text("/queue/lane")), ("ethanol", "interactive"));
     assert_eq!((reply.text("/input/ligand_smiles"), &reply.body["parameters"]["seed"]), ("OCC", &json!(7)));
     let run = &bench.runs("u1").await[0];
-    assert_eq!((run.items, run.job_type, run.lane()), (1, JobType::Individual, Lane::Interactive));
+    assert_eq!((run.items, run.job_type, run.lane), (1, JobType::Individual, Lane::Interactive));
 }
 
 #[tokio::test]

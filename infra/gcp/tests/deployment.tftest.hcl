@@ -236,10 +236,11 @@ run "queries_find_their_indexes" {
   assert {
     condition = length(setsubtract([
       "jobs COLLECTION status created_at-", "jobs COLLECTION model created_at-", "jobs COLLECTION job_type created_at-",
-      "jobs COLLECTION_GROUP dispatchable created_at", "jobs COLLECTION_GROUP status created_at",
+      "jobs COLLECTION_GROUP dispatchable lane created_at", "jobs COLLECTION_GROUP dispatchable lane uid", "jobs COLLECTION dispatchable lane created_at", "jobs COLLECTION_GROUP status created_at",
+      "shards COLLECTION done gpu_seconds", "shards COLLECTION state completed", "shards COLLECTION state failed", "shards COLLECTION state items",
+      "jobs COLLECTION month cost.gpu_seconds", "jobs COLLECTION month progress.completed", "jobs COLLECTION month progress.failed",
       "jobs COLLECTION month charged_gpu_seconds",
       "deliveries COLLECTION webhook_id created_at-", "deliveries COLLECTION_GROUP state next_attempt_at",
-      "shards COLLECTION completed failed gpu_seconds", "shards COLLECTION state completed failed items",
       ], [
       for index in google_firestore_index.query : join(" ", concat(
         [index.collection, index.query_scope], [for field in index.fields : "${field.field_path}${field.order == "DESCENDING" ? "-" : ""}"]

@@ -20,6 +20,27 @@ impl Price {
     }
 }
 
+/// What a run may cost, what it has cost, and what is being spent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    pub limit_usd: f64,
+    /// GPU seconds of all shards so far.
+    pub spent_seconds: f64,
+    /// GPU seconds that shards on GPUs are expected to take yet.
+    pub in_flight_seconds: f64,
+    /// GPU seconds that one more shard is expected to take.
+    pub shard_seconds: f64,
+}
+
+impl Budget {
+    /// How many more shards may be started, all together with what is in flight, without going beyond the limit. An
+    /// estimate is rounded to a hundredth of a cent, and so is this: what was estimated to cost just the limit may run.
+    pub fn affordable(&self, price: Price) -> u32 {
+        let left = (self.limit_usd + 0.000_1) / price.usd_per_second - self.spent_seconds - self.in_flight_seconds;
+        (left / self.shard_seconds.max(0.001)).floor().max(0.0) as u32
+    }
+}
+
 /// Estimated before, actual after.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Cost {
@@ -38,5 +59,17 @@ mod tests {
     #[test]
     fn an_hour_of_l4_costs_what_the_price_list_says() {
         assert_eq!(Price::L4_US_CENTRAL1.of(3600.0), 1.0465);
+    }
+
+    #[test]
+    fn what_was_estimated_to_cost_just_the_limit_may_run_and_no_more() {
+        let price = Price::L4_US_CENTRAL1;
+        let budget = |limit_usd, spent_seconds, in_flight_seconds| {
+            Budget { limit_usd, spent_seconds, in_flight_seconds, shard_seconds: 100.0 }.affordable(price)
+        };
+        assert_eq!(budget(price.of(700.0), 0.0, 0.0), 7);
+        assert_eq!(budget(price.of(700.0), 350.0, 0.0), 3);
+        assert_eq!(budget(price.of(700.0), 350.0, 300.0), 0);
+        assert_eq!(budget(price.of(700.0), 900.0, 0.0), 0);
     }
 }

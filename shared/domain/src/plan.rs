@@ -1,15 +1,24 @@
 //! How a run is cut into shards. A model takes a minute or more to load, so ligands share a task until loading is a
-//! small part of it; a shard stays well under the task limit; a small batch spreads out when the user wants speed.
+//! small part of it; a shard stays well under the task limit; a small batch spreads out when the user wants speed. In a
+//! large run ligands of like size share shards, so that all shards take about the same time.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Loading may take this share of a shard's GPU time where the run is large enough.
-const LOAD_SHARE: f64 = 0.05;
+mod groups;
+
+/// Loading may take this share of a shard's GPU time where the run is large enough: with what starting tasks and lost
+/// shards cost, less than a twentieth is wasted.
+const LOAD_SHARE: f64 = 0.04;
 /// When spreading a small run over the GPUs, loading may take this share.
 const SPREAD_LOAD_SHARE: f64 = 0.25;
 /// The longest a shard is planned to take, in seconds: two thirds of the hour a GPU task may take on Cloud Run.
 const LONGEST_SHARD: f64 = 2400.0;
+/// Seconds of work that a shard of a large run has at least, however fast its model loads: every shard also costs a
+/// task's start, a document and a few objects.
+const SHORTEST_WORK: f64 = 600.0;
+/// What a sum of seconds may be off by without another shard for it.
+const ROUNDING: f64 = 1e-6;
 
 /// How much haste the user is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -24,6 +33,11 @@ pub enum Strategy {
     Parallel,
 }
 
+impl Strategy {
+    /// From the cheapest to the fastest.
+    pub const ALL: [Strategy; 3] = [Strategy::Sequential, Strategy::Adaptive, Strategy::Parallel];
+}
+
 /// What one item costs in time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CostProfile {
@@ -33,11 +47,23 @@ pub struct CostProfile {
     pub item_seconds: f64,
 }
 
+/// Items of like size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SizeClass {
+    /// Heavy atoms of the largest ligands that belong here.
+    pub most_atoms: u32,
+    pub items: u32,
+    /// Seconds for one of them.
+    pub item_seconds: f64,
+}
+
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Planning {
-    pub items: u32,
-    pub profile: CostProfile,
+pub struct Planning<'a> {
+    /// The items by size, the smallest first.
+    pub sizes: &'a [SizeClass],
+    /// Seconds from a task's start until the model is ready.
+    pub load_seconds: f64,
     pub strategy: Strategy,
     /// GPUs that the run may hold at once.
     pub slots: u32,
@@ -56,99 +82,131 @@ pub struct Plan {
     pub seconds: f64,
     /// True once every shard's document and input is written.
     pub ready: bool,
+    /// Items of like size, whose shards follow each other; at most one group where all share the same shards.
+    #[serde(default)]
+    pub groups: Vec<Group>,
 }
 
-impl Planning {
+/// Items that share shards only with each other, in the order of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Group {
+    /// Heavy atoms of its largest ligands.
+    pub most_atoms: u32,
+    pub items: u32,
+    pub shards: u32,
+}
+
+impl Planning<'_> {
     /// The plan; a run of no items has no shards.
     pub fn plan(&self) -> Plan {
-        let most = self.most_items_per_shard();
-        let slots = self.slots.max(1);
-        let per_shard = match self.strategy {
-            Strategy::Sequential => most,
+        let sizes: Vec<_> = self.sizes.iter().filter(|class| class.items > 0).copied().collect();
+        let items: u32 = sizes.iter().map(|class| class.items).sum();
+        let work = work(&sizes);
+        let wanted = self.shards_for(work).clamp(u32::from(items > 0), items);
+        let shard_work = work / f64::from(wanted.max(1));
+        let groups = groups::cut(&sizes, shard_work, wanted, self.longest_work());
+        let shards = groups.iter().map(|(group, _)| group.shards).sum();
+        let gpu_seconds = f64::from(shards) * self.load_seconds + work;
+        let longest = groups.iter().map(|(group, item_seconds)| {
+            self.load_seconds + f64::from(group.items.div_ceil(group.shards)) * item_seconds
+        });
+        let side_by_side = if self.strategy == Strategy::Sequential { 1 } else { self.slots.max(1) };
+        let turns = f64::from(u32::div_ceil(shards, side_by_side));
+        let seconds = (turns * gpu_seconds / f64::from(shards.max(1))).max(longest.fold(0.0, f64::max));
+        let groups = groups.into_iter().map(|(group, _)| group).collect();
+        Plan { shards, items, gpu_seconds, seconds, ready: false, groups }
+    }
+
+    /// The number of shards of about the same time that suits the strategy, for so many seconds of work.
+    fn shards_for(&self, work: f64) -> u32 {
+        let slots = f64::from(self.slots.max(1));
+        let longest = self.longest_work();
+        let in_turns = |turns: f64| slots * turns.max(1.0);
+        let fewest_turns = (work / (slots * longest) - ROUNDING).ceil();
+        let shards = match self.strategy {
+            Strategy::Sequential => work / longest,
+            Strategy::Parallel => in_turns(fewest_turns),
             Strategy::Adaptive => {
-                let worth_it = self.items_for_load_share(SPREAD_LOAD_SHARE);
-                let spread = self.items.div_ceil(slots).max(worth_it);
-                spread.min(self.items_for_load_share(LOAD_SHARE)).min(most)
+                let spread = (work / slots).max(self.work_for(SPREAD_LOAD_SHARE).min(longest));
+                if spread <= longest {
+                    work / spread
+                } else {
+                    let enough = self.work_for(LOAD_SHARE).max(SHORTEST_WORK).min(longest);
+                    in_turns((work / (slots * enough)).floor().max(fewest_turns))
+                }
             }
-            Strategy::Parallel => self.items.div_ceil(slots).min(most),
         };
-        let shards = self.items.div_ceil(per_shard.max(1));
-        let gpu_seconds =
-            f64::from(shards) * self.profile.load_seconds + f64::from(self.items) * self.profile.item_seconds;
-        let side_by_side = if self.strategy == Strategy::Sequential { 1 } else { slots.min(shards).max(1) };
-        Plan { shards, items: self.items, gpu_seconds, seconds: gpu_seconds / f64::from(side_by_side), ready: false }
+        (shards - ROUNDING).ceil() as u32
     }
 
-    /// The fewest items with which loading is at most `share` of the time.
-    fn items_for_load_share(&self, share: f64) -> u32 {
-        let items = self.profile.load_seconds * (1.0 - share) / share / self.profile.item_seconds;
-        (items.ceil() as u32).max(1)
+    /// Seconds of work for which loading is `share` of the time.
+    fn work_for(&self, share: f64) -> f64 {
+        self.load_seconds * (1.0 - share) / share
     }
 
-    fn most_items_per_shard(&self) -> u32 {
-        let items = (LONGEST_SHARD - self.profile.load_seconds) / self.profile.item_seconds;
-        (items.floor() as u32).max(1)
+    /// Seconds of work that fit into the longest shard.
+    fn longest_work(&self) -> f64 {
+        (LONGEST_SHARD - self.load_seconds).max(1.0)
     }
+}
+
+fn work(sizes: &[SizeClass]) -> f64 {
+    sizes.iter().map(|class| f64::from(class.items) * class.item_seconds).sum()
 }
 
 impl Plan {
-    /// How many items shard `shard` (0-based) holds: sizes differ by at most one.
-    pub fn size(&self, shard: u32) -> u32 {
-        self.items / self.shards.max(1) + u32::from(shard < self.items % self.shards.max(1))
+    /// Mean GPU seconds of a shard, loading included.
+    pub fn shard_seconds(&self) -> f64 {
+        self.gpu_seconds / f64::from(self.shards.max(1))
     }
 
-    /// The shard that holds the item of the 1-based `index`.
-    pub fn shard_of(&self, index: u32) -> Option<u32> {
-        let position = index.checked_sub(1).filter(|position| *position < self.items)?;
-        let (small, larger) = (self.items / self.shards.max(1), self.items % self.shards.max(1));
-        let in_larger = larger * (small + 1);
-        Some(if position < in_larger { position / (small + 1) } else { larger + (position - in_larger) / small })
+    /// The groups, of which there is at least one.
+    pub fn groups(&self) -> Vec<Group> {
+        let whole = Group { most_atoms: u32::MAX, items: self.items, shards: self.shards };
+        if self.groups.is_empty() { vec![whole] } else { self.groups.clone() }
+    }
+
+    /// True where a shard does not hold the items that follow each other in the library.
+    pub fn is_grouped(&self) -> bool {
+        self.groups.len() > 1
+    }
+
+    /// The group of a ligand with so many heavy atoms.
+    pub fn group_of(&self, heavy_atoms: u32) -> usize {
+        let found = self.groups.iter().position(|group| heavy_atoms <= group.most_atoms);
+        found.unwrap_or(self.groups.len().saturating_sub(1))
+    }
+
+    /// How many items shard `shard` (0-based) holds: sizes within a group differ by at most one.
+    pub fn size(&self, shard: u32) -> u32 {
+        let mut first = 0;
+        for group in self.groups() {
+            if shard < first + group.shards {
+                return group.items / group.shards + u32::from(shard - first < group.items % group.shards);
+            }
+            first += group.shards;
+        }
+        0
+    }
+
+    /// The shard that holds the item at the 0-based `position` among all items, group after group.
+    pub fn shard_at(&self, position: u32) -> Option<u32> {
+        let (mut first_item, mut first_shard) = (0, 0);
+        for group in self.groups() {
+            if position < first_item + group.items {
+                let position = position - first_item;
+                let (small, larger) = (group.items / group.shards, group.items % group.shards);
+                let in_larger = larger * (small + 1);
+                let within =
+                    if position < in_larger { position / (small + 1) } else { larger + (position - in_larger) / small };
+                return Some(first_shard + within);
+            }
+            first_item += group.items;
+            first_shard += group.shards;
+        }
+        None
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::{prop_assert, prop_assert_eq, proptest};
-
-    const BOLTZ: CostProfile = CostProfile { load_seconds: 90.0, item_seconds: 30.0 };
-
-    fn plan(items: u32, strategy: Strategy, slots: u32) -> Plan {
-        Planning { items, profile: BOLTZ, strategy, slots }.plan()
-    }
-
-    #[test]
-    fn loading_is_a_twentieth_of_a_large_run() {
-        let plan = plan(100_000, Strategy::Adaptive, 16);
-        let load = f64::from(plan.shards) * BOLTZ.load_seconds;
-        assert!(load / plan.gpu_seconds <= 0.051, "{}", load / plan.gpu_seconds);
-    }
-
-    #[test]
-    fn a_small_batch_spreads_only_when_asked() {
-        assert_eq!(plan(60, Strategy::Sequential, 10).shards, 1);
-        assert_eq!(plan(60, Strategy::Parallel, 10).shards, 10);
-        assert_eq!(plan(60, Strategy::Adaptive, 10).shards, 7, "nine ligands pay for one load");
-        assert_eq!(plan(1, Strategy::Parallel, 10).shards, 1);
-    }
-
-    proptest! {
-        #[test]
-        fn every_item_is_in_one_shard_and_no_shard_nears_the_task_limit(
-            items in 0u32..200_000, slots in 0u32..200, load in 0.1f64..600.0, item in 0.01f64..1500.0, kind in 0usize..3,
-        ) {
-            let strategy = [Strategy::Sequential, Strategy::Adaptive, Strategy::Parallel][kind];
-            let profile = CostProfile { load_seconds: load, item_seconds: item };
-            let plan = Planning { items, profile, strategy, slots }.plan();
-            prop_assert_eq!((0..plan.shards).map(|shard| plan.size(shard)).sum::<u32>(), items);
-            let mut last = 0;
-            for shard in 0..plan.shards.min(500) {
-                prop_assert_eq!(plan.shard_of(last + 1), Some(shard));
-                last += plan.size(shard);
-                prop_assert_eq!(plan.shard_of(last), Some(shard));
-                prop_assert!(plan.size(shard) >= 1);
-                prop_assert!(load + f64::from(plan.size(shard)) * item <= LONGEST_SHARD);
-            }
-        }
-    }
-}
+mod tests;

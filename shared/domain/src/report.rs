@@ -23,6 +23,20 @@ pub struct Report {
     pub gpu_seconds: f64,
     pub model_version: String,
     pub written_at: Timestamp,
+    /// For learning what the model takes; absent where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
+}
+
+/// What a worker measured of its own attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// What the model ran on: `l4`, or `cpu`.
+    pub device: String,
+    /// Seconds from the claim until the tool said that its model was loaded; absent where it says no such thing.
+    pub load_seconds: Option<f64>,
+    /// How many times the tool was started: more than once where it had to be started again for some items.
+    pub starts: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -127,9 +127,16 @@ pub struct Run {
     pub target_residues: u32,
     pub items: u32,
     pub rejected: u32,
+    /// The lane its shards wait in.
+    #[serde(default)]
+    pub lane: Lane,
+    /// Of its user, where GPUs are shared between users.
+    #[serde(default = "one")]
+    pub weight: u32,
     pub priority: Priority,
     pub strategy: Strategy,
     pub max_concurrent: Option<u32>,
+    /// What it may cost, in US dollars: no shard is started that would go beyond.
     pub max_cost_usd: Option<f64>,
     pub ranking: Ranking,
     pub plan: Option<Plan>,
@@ -154,6 +161,9 @@ pub struct Run {
     #[serde(default)]
     pub charged_gpu_seconds: f64,
     pub summary: Option<Summary>,
+    /// Why some of its items were not run, where the system gave them up; the run still ends with the others' results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<RunError>,
     /// The batch whose failed ligands this one runs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
@@ -170,12 +180,18 @@ pub struct Run {
     pub nudges: u32,
 }
 
-impl Run {
-    /// The lane its shards wait in.
-    pub fn lane(&self) -> Lane {
-        if self.job_type == JobType::Individual { Lane::Interactive } else { Lane::Bulk }
+impl JobType {
+    /// The lane in which shards of such a run wait.
+    pub fn lane(self) -> Lane {
+        if self == JobType::Individual { Lane::Interactive } else { Lane::Bulk }
     }
+}
 
+fn one() -> u32 {
+    1
+}
+
+impl Run {
     /// GPUs it may hold at once.
     pub fn slots(&self, capacity: u32) -> u32 {
         let limit = if self.strategy == Strategy::Sequential { 1 } else { self.max_concurrent.unwrap_or(capacity) };
@@ -230,8 +246,9 @@ impl Run {
         }
         self.status = if summary.completed_jobs > 0 { Status::Completed } else { Status::Failed };
         if self.status == Status::Failed {
-            self.error =
-                Some(RunError::new("no_results", "no item of the run has a result; each one says why in the results"));
+            let none =
+                || RunError::new("no_results", "no item of the run has a result; each one says why in the results");
+            self.error = Some(self.stopped.clone().unwrap_or_else(none));
         }
         self.progress = Progress::new(self.items, summary.completed_jobs, summary.failed_jobs, 0);
         self.simulated = Some(simulated);
@@ -241,6 +258,15 @@ impl Run {
         self.dispatchable = false;
         self.charge();
         true
+    }
+
+    /// No further shard is to be started. True if that changed something.
+    pub fn stop(&mut self, reason: RunError) -> bool {
+        let stops = matches!(self.status, Status::Queued | Status::Running) && self.stopped.is_none();
+        if stops {
+            self.stopped = Some(reason);
+        }
+        stops
     }
 
     /// Renews what the run is charged with; whoever changes its plan, its cost or its end calls this.

@@ -114,6 +114,9 @@ impl Shard {
         if outdated && holds(Safeguard::LaunchFence) {
             return Claim::Refused("the shard was handed to another execution");
         }
+        if self.is_closing() {
+            return Claim::Refused("the shard is being closed");
+        }
         if launch == self.launch && self.state == ShardState::Pending {
             return Claim::Refused("the shard was taken back from this execution");
         }
@@ -169,7 +172,13 @@ impl Shard {
         lost
     }
 
-    /// The attempt under which the system itself closes a shard that no worker could finish; no worker has it.
+    /// True from the moment the system decided to close the shard itself until its last report is read.
+    pub fn is_closing(&self) -> bool {
+        self.state == ShardState::Running && self.worker.is_none()
+    }
+
+    /// The attempt under which the system itself closes a shard that no worker could finish, or that no worker is to
+    /// begin; no worker has it, or gets it.
     pub fn closing_attempt(&mut self, now: Timestamp) -> u32 {
         self.attempt += 1;
         self.seq = 0;
@@ -207,6 +216,7 @@ mod tests {
             gpu_seconds: 10.0,
             model_version: "1".into(),
             written_at: now(),
+            timing: None,
         }
     }
 
@@ -240,6 +250,18 @@ mod tests {
         assert!(shard.accept(&report(2, 1, true), "r2", now()));
         assert!(shard.done && shard.gpu_seconds == 20.0, "both attempts cost money");
         assert!(!shard.accept(&report(2, 2, true), "again", now()), "done is done");
+    }
+
+    #[test]
+    fn a_shard_that_the_system_closes_is_no_workers_any_more() {
+        let mut shard = Shard::new(0, 1, now());
+        shard.claim(&worker("e1", 0), 1, now());
+        shard.take_back(now());
+        assert_eq!((shard.closing_attempt(now()), shard.is_closing()), (2, true));
+        for (execution, launch) in [("e1", 1), ("e2", 2)] {
+            assert!(matches!(shard.claim(&worker(execution, 1), launch, now()), Claim::Refused(_)));
+        }
+        assert!(shard.accept(&report(2, 1, true), "r", now()) && shard.done && !shard.is_closing());
     }
 
     #[test]

@@ -43,6 +43,15 @@ impl Tier {
     /// From the least to the most.
     pub const ALL: [Tier; 4] = [Tier::Default, Tier::Premium, Tier::Enterprise, Tier::Admin];
 
+    /// How many slots a user of this tier gets for one of a user of the default tier, where GPUs are short.
+    pub const fn weight(self) -> u32 {
+        match self {
+            Tier::Default => 1,
+            Tier::Premium => 2,
+            Tier::Enterprise | Tier::Admin => 4,
+        }
+    }
+
     /// The limits of `design/api.md`, "Tiers".
     pub const fn limits(self) -> Limits {
         match self {

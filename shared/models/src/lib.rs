@@ -55,6 +55,12 @@ pub trait Model: Send + Sync {
     /// Writes the input files into the stage's fresh folder. Returns the processes to run, one after the other.
     fn stage(&self, stage: &Stage) -> io::Result<Vec<Step>>;
 
+    /// Whether the tool says in what it printed that its model is loaded and the first item has begun. A tool that
+    /// never says so is taken at its profile's word.
+    fn loaded(&self, _log: &str) -> bool {
+        false
+    }
+
     /// One reading per item of the stage. `log` is what the processes printed so far; `ended` is absent while they
     /// run, then tells whether the last one exited well. Exit codes are not believed: only files are.
     fn read(&self, stage: &Stage, log: &str, ended: Option<bool>) -> Vec<Reading>;

@@ -45,17 +45,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .await
             .map_err(|rejection| Problem::of_status(rejection.status(), "the body cannot be read, or is too large"))?;
         let mut reader = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let pointer = pointer(error.path());
-            let inner = error.into_inner();
-            if inner.is_data() {
-                Problem::field(pointer, inner.to_string())
-            } else {
-                Problem::bad_request(format!("the body is not JSON: {inner}"))
-            }
-        })?;
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(refusal)?;
         reader.end().map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
         Ok(Body { value, digest: hex::encode(Sha256::digest(&bytes)) })
+    }
+}
+
+impl Body<serde_json::Value> {
+    /// Reads the JSON as what it has turned out to be.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        serde_path_to_error::deserialize(self.value).map_err(refusal)
+    }
+}
+
+fn refusal(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = pointer(error.path());
+    let inner = error.into_inner();
+    if inner.is_data() {
+        Problem::field(pointer, inner.to_string())
+    } else {
+        Problem::bad_request(format!("the body is not JSON: {inner}"))
     }
 }
 

@@ -14,6 +14,9 @@ pub const REPORTS: &str = "reports";
 /// The bucket of the models' weights, a folder per model.
 pub const WEIGHTS: &str = "weights";
 
+/// The kind of GPU there is.
+pub const GPU: &str = "l4";
+
 /// The topic that wakes the dispatcher.
 pub const DISPATCH: &str = "dispatch";
 /// The topic of API keys that were used.
@@ -85,7 +88,12 @@ pub fn repairs() -> DocPath {
 
 /// The one pool of GPUs.
 pub fn pool() -> DocPath {
-    Collection::root("pools").doc("l4")
+    Collection::root("pools").doc(GPU)
+}
+
+/// What finished shards taught of a model's times on the pool's GPUs.
+pub fn profile(model: &str) -> DocPath {
+    Collection::root("profiles").doc(&format!("{model}.{GPU}"))
 }
 
 /// What the first answer to an `Idempotency-Key` was.
@@ -116,6 +124,12 @@ pub fn rejected(uid: &Uid, job: &JobId) -> Result<BlobPath> {
 /// An input of the model that is too large for the document (`msa.a3m`, `target.pdb` …).
 pub fn input_file(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
     artifact(uid, job, &format!("inputs/files/{name}"))
+}
+
+/// Where each item stands in the order of the shards, for a run whose shards hold ligands of like size: four bytes for
+/// each item, in the order of the library.
+pub fn positions(uid: &Uid, job: &JobId) -> Result<BlobPath> {
+    artifact(uid, job, "inputs/positions.u32")
 }
 
 /// The items of a shard.

@@ -3,6 +3,7 @@
 
 use crate::{limits::Limiter, tokens::Verifier, webhooks::Resolver};
 use axum::extract::FromRef;
+use domain::Slots;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
 use std::{sync::Arc, time::Duration};
 
@@ -40,6 +41,13 @@ pub struct Settings {
     pub webhooks_to_loopback: bool,
     /// Whether users are held to the limits of their tiers.
     pub limits: bool,
+}
+
+impl Settings {
+    /// The GPUs there are to hand out.
+    pub fn slots(&self) -> Slots {
+        Slots { capacity: self.gpu_capacity, reserve: self.gpu_reserve }
+    }
 }
 
 impl Default for Settings {

@@ -60,10 +60,12 @@ fn routes() -> Vec<Route> {
         ("POST", "/api/v1/jobs/submit", SUBMIT, 202, single),
         ("POST", "/api/v1/predict/batch", SUBMIT, 202, batch(2)),
         ("POST", "/api/v1/jobs/submit-batch", SUBMIT, 202, batch(2)),
+        ("POST", "/api/v1/estimate", SUBMIT, 200, batch(2)),
         ("POST", "/api/v1/uploads", SUBMIT, 201, upload),
         ("POST", "/api/v1/batches/{batch_id}/retry", SUBMIT, 409, none()),
         ("DELETE", "/api/v1/jobs/{job_id}", SUBMIT, 409, none()),
         ("DELETE", "/api/v1/batches/{batch_id}", SUBMIT, 409, none()),
+        ("GET", "/api/v1/usage", READ, 200, none()),
         ("GET", "/api/v1/webhooks", MANAGE, 200, none()),
         ("POST", "/api/v1/webhooks", MANAGE, 201, webhook),
         ("GET", "/api/v1/webhooks/{webhook_id}/deliveries", MANAGE, 200, none()),
@@ -141,11 +143,14 @@ async fn ask(client: &Client, route: &Route, path: &str) -> Answer {
     }
 }
 
+/// The status of a refusal, for a route that refuses.
+type Refusal = dyn Fn(&Route) -> Option<u16>;
+
 /// Somebody who asks, and what they must be answered where they are to be refused.
 struct Asker {
     name: &'static str,
     client: Client,
-    refusal: Box<dyn Fn(&Route) -> Option<u16>>,
+    refusal: Box<Refusal>,
 }
 
 fn asker(name: &'static str, client: Client, refusal: impl Fn(&Route) -> Option<u16> + 'static) -> Asker {
@@ -191,8 +196,9 @@ fn askers(hub: &Hub, marias: &Marias) -> Vec<Asker> {
     let owner = |route: &Route| (route.needs == Needs::Operator).then_some(403);
     askers.push(asker("the owner", by("maria", json!({"tier": "admin"})), owner));
     for (scope, key) in &marias.keys {
-        let lacking = |route: &Route| match route.needs {
-            Needs::Scope(needed) => (needed != *scope).then_some(403),
+        let scope = *scope;
+        let lacking = move |route: &Route| match route.needs {
+            Needs::Scope(needed) => (needed != scope).then_some(403),
             Needs::Operator => Some(403),
             Needs::Nothing => None,
         };

@@ -7,8 +7,8 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{
-    Cost, Item, ItemError, JobId, JobType, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Rejected, Report,
-    ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
+    Cost, Item, ItemError, JobId, JobType, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Rejected,
+    Report, ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
 };
 use http_body_util::BodyExt;
 use platform::{BlobPath, PutOptions};
@@ -169,9 +169,9 @@ impl Bench {
         let document = Shard { report: Some(path.name().to_owned()), ..Shard::new(shard, 2, now()) };
         self.world.docs.create(&places::shard(&uid, &job_id, shard), &document).await.unwrap();
         let (attempt, seq, last, gpu_seconds) = (1, 1, true, 1.0);
-        let (model_version, written_at) = ("1".into(), now());
+        let (model_version, written_at, timing) = ("1".into(), now(), None);
         let report =
-            Report { uid, job_id, shard, attempt, seq, last, outcomes, gpu_seconds, model_version, written_at };
+            Report { uid, job_id, shard, attempt, seq, last, outcomes, gpu_seconds, model_version, written_at, timing };
         self.world.blobs.put_json(&path, &report, PutOptions::default()).await.unwrap();
     }
 }
@@ -210,12 +210,14 @@ fn run(status: Status) -> Run {
         target_residues: 100,
         items: 4,
         rejected: 2,
+        lane: Lane::Bulk,
+        weight: 1,
         priority: Priority::Normal,
         strategy: Strategy::Adaptive,
         max_concurrent: None,
         max_cost_usd: None,
         ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan { shards: 2, items: 4, gpu_seconds: 1.0, seconds: 1.0, ready: true }),
+        plan: Some(Plan { shards: 2, items: 4, gpu_seconds: 1.0, seconds: 1.0, ready: true, groups: vec![] }),
         dispatchable: false,
         progress: Progress::new(4, 3, 1, 0),
         progress_at: now(),
@@ -226,6 +228,7 @@ fn run(status: Status) -> Run {
         month: String::new(),
         charged_gpu_seconds: 0.0,
         summary: None,
+        stopped: None,
         retry_of: None,
         retried_by: None,
         simulated: None,

@@ -130,6 +130,7 @@ impl Bench {
             gpu_seconds: 1.0,
             model_version: "1".into(),
             written_at: now(),
+            timing: None,
         };
         self.store.blobs().put_json(&path, &report, PutOptions::default()).await.unwrap();
     }

@@ -39,6 +39,9 @@ async fn results_are_reported_while_the_tool_still_runs() {
     assert!(checkpoints.is_sorted_by(|a, b| a < b), "a checkpoint without news: {counts:?}");
     assert!(reports.iter().map(|report| report.seq).eq(1..=reports.len() as u32));
     assert_eq!(reports.iter().filter(|report| report.last).count(), 1);
+    let (last, timing) = (reports.last().unwrap(), reports.last().unwrap().timing.clone().unwrap());
+    assert_eq!((timing.device.as_str(), timing.starts), ("cpu", 1));
+    assert!(timing.load_seconds.is_some_and(|load| load > 0.0 && load < last.gpu_seconds), "{timing:?}");
 }
 
 #[tokio::test]

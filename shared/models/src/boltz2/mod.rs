@@ -175,6 +175,11 @@ impl Model for Boltz2 {
         Ok(vec![Step::new(stage, &stage.tools.boltz, arguments(stage, &complexes))])
     }
 
+    /// The progress bar of the first phase appears when the checkpoint is on the GPU.
+    fn loaded(&self, log: &str) -> bool {
+        log.contains(outputs::FIRST_PROGRESS)
+    }
+
     fn read(&self, stage: &Stage, log: &str, ended: Option<bool>) -> Vec<Reading> {
         outputs::read(stage, log, ended)
     }

@@ -17,6 +17,8 @@ pub(super) const COMPLEXES: &str = "complexes";
 pub(super) const OUT: &str = "out";
 
 const OUT_OF_MEMORY: &str = "ran out of memory, skipping batch";
+/// How Lightning's progress bar begins once there is something to predict.
+pub(super) const FIRST_PROGRESS: &str = "Predicting DataLoader 0:";
 /// Printed between the structures and the affinities.
 const SECOND_PHASE: &str = "Predicting property: affinity";
 /// Printed at the end of a phase that came through.

@@ -327,3 +327,11 @@ fn a_ligand_costs_thirty_seconds_at_three_hundred_residues_and_more_at_a_thousan
     assert!(seconds(300, json!({"diffusion_samples": 25})) > 200.0, "what is asked for is paid for");
     assert!(seconds(1000, Value::Null) > 200.0);
 }
+
+#[test]
+fn the_model_is_loaded_when_the_bar_of_the_first_phase_shows() {
+    let before = "Processing 3 inputs with 2 threads.\nRunning structure prediction for 3 inputs.\n\rPredicting: |          | \
+                  0/? [00:00<?, ?it/s]";
+    assert!(!Boltz2.loaded(before));
+    assert!(Boltz2.loaded(&format!("{before}\rPredicting DataLoader 0:   0%|          | 0/3 [00:00<?, ?it/s]")));
+}

@@ -8,12 +8,12 @@ use chem::{
     Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, RowError, Verdict,
     curate::BATCH,
 };
-use domain::{Item, JobId, Rejected, Uid};
+use domain::{Item, JobId, Rejected, Uid, ligand_class};
 use lines::Lines;
 use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::io;
+use std::{collections::BTreeMap, io};
 
 mod lines;
 mod object;
@@ -51,7 +51,19 @@ pub struct Judged {
     pub invalid: u32,
     /// The first hundred invalid rows.
     pub listed: Vec<Rejected>,
-    /// Heavy atoms of all accepted ligands together.
+    /// The accepted ligands by size.
+    pub sizes: Sizes,
+}
+
+/// Ligands by [`ligand_class`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sizes(pub BTreeMap<u32, OfSize>);
+
+/// Ligands of one class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OfSize {
+    pub ligands: u32,
+    /// Heavy atoms of all of them together.
     pub heavy_atoms: u64,
 }
 
@@ -71,10 +83,20 @@ pub enum IngestError {
     Platform(#[from] platform::Error),
 }
 
+impl Sizes {
+    /// One more ligand with so many heavy atoms.
+    pub fn add(&mut self, heavy_atoms: u32) {
+        let class = self.0.entry(ligand_class(heavy_atoms)).or_default();
+        class.ligands += 1;
+        class.heavy_atoms += u64::from(heavy_atoms);
+    }
+}
+
 impl Judged {
-    /// Mean heavy atoms of a ligand, rounded up; 0 for designs.
-    pub fn mean_heavy_atoms(&self) -> u32 {
-        self.heavy_atoms.div_ceil(u64::from(self.accepted.max(1))) as u32
+    /// So many designs, which have no ligands.
+    fn designs(count: u32) -> Self {
+        let sizes = Sizes(BTreeMap::from([(ligand_class(0), OfSize { ligands: count, heavy_atoms: 0 })]));
+        Judged { accepted: count, sizes, ..Judged::default() }
     }
 
     fn take(
@@ -86,7 +108,7 @@ impl Judged {
         match verdict {
             Verdict::Accepted { row, name, ligand } => {
                 self.accepted += 1;
-                self.heavy_atoms += u64::from(ligand.heavy_atoms());
+                self.sizes.add(ligand.heavy_atoms());
                 accept(item(self.accepted, row, name, &ligand)).map_err(gone)
             }
             Verdict::Rejected { row, name, smiles, reason } => {
@@ -142,7 +164,7 @@ impl Ligands {
 /// Judges every row, up to `most` that can be run, and writes nothing.
 pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged, IngestError> {
     if let Ligands::Designs(count) = ligands {
-        return Ok(Judged { accepted: *count, ..Judged::default() });
+        return Ok(Judged::designs(*count));
     }
     match open(blobs, ligands).await? {
         Opened::Small(rows) => judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(())),
@@ -290,7 +312,7 @@ pub async fn write_designs(blobs: &Blobs, uid: &Uid, job: &JobId, count: u32) ->
     let options = || PutOptions::of_type("application/x-ndjson");
     blobs.put_bytes(&places::library(uid, job)?, lines, options()).await?;
     blobs.put_bytes(&places::rejected(uid, job)?, Bytes::new(), options()).await?;
-    Ok(Judged { accepted: count, ..Judged::default() })
+    Ok(Judged::designs(count))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -2,13 +2,18 @@
 //! when its last shard is done, and show it. The rules themselves are in `domain`; here they meet documents and
 //! objects, always in steps that may be repeated.
 
+pub mod costs;
 mod delete;
+mod draft;
 pub mod exports;
 pub mod library;
 mod list;
 pub mod pipe;
+pub mod queue;
 pub mod quota;
+pub mod quote;
 pub mod repair;
+pub mod requests;
 pub mod results;
 mod retry;
 pub mod rows;
@@ -27,10 +32,7 @@ use domain::{
     JobId, JobType, Notice, Run, Uid,
     safeguard::{Safeguard, holds},
 };
-use platform::{Direction, Docs, Query, Versioned, Write};
-
-/// As far as a position in the queue is looked up.
-const QUEUE_SEEN: u32 = 500;
+use platform::{Docs, Versioned, Write};
 
 /// The caller's run, or a 404, whoever else may have one of that name.
 pub async fn find(docs: &Docs, caller: &Caller, id: &JobId) -> Result<Versioned<Run>, Problem> {
@@ -72,14 +74,6 @@ pub async fn replace(docs: &Docs, before: &Versioned<Run>, after: &mut Run) -> p
         Err(platform::Error::AlreadyExists(_)) => docs.commit(vec![moved]).await,
         outcome => outcome,
     }
-}
-
-/// How many runs of its lane are before this one, and it; `None` beyond five hundred.
-pub async fn queue_position(docs: &Docs, run: &Run) -> platform::Result<Option<u32>> {
-    let waiting = Query::group(places::JOBS).equals("dispatchable", true);
-    let waiting = docs.readable::<Run>(&waiting.order_by("created_at", Direction::Ascending).limit(QUEUE_SEEN)).await?;
-    let same_lane = waiting.iter().filter(|other| other.value.lane() == run.lane());
-    Ok(same_lane.map(|other| &other.value.job_id).position(|id| *id == run.job_id).map(|before| before as u32 + 1))
 }
 
 /// The caller's batch; a single prediction is not one.

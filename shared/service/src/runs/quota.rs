@@ -54,6 +54,11 @@ impl Room {
         self.limits.ligands_per_batch
     }
 
+    /// The user's weight where GPUs are shared between users.
+    pub fn weight(&self) -> u32 {
+        self.tier.weight()
+    }
+
     /// The refusal of a library with more.
     pub fn too_many_ligands(&self) -> Exceeded {
         let limit = u64::from(self.most_ligands());

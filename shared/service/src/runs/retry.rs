@@ -2,8 +2,8 @@
 //! the wishes of the first one. Its id is made from the first batch's, so that asking twice makes one batch.
 
 use super::{
-    find_batch,
-    library::Judged,
+    costs, draft, find_batch,
+    library::{Judged, Sizes},
     quota::Room,
     rows,
     submit::{self, Submission},
@@ -17,10 +17,7 @@ use platform::{Blobs, Ids, PutOptions, Versioned, Write};
 use std::{
     collections::BTreeSet,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 use tokio::io::AsyncBufReadExt;
 
@@ -44,7 +41,8 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
         let mut room =
             Room::of(&world.docs, &caller.uid, true, caller.claimed_tier, world.settings.limits, now).await?;
         room.for_any(true, now).map_err(|exceeded| *exceeded)?;
-        let run = prepare(world, &first.value, caller.claimed_tier).await?;
+        let mut run = prepare(world, &first.value, caller.claimed_tier).await?;
+        run.weight = room.weight();
         room.take(&run, now).map_err(|exceeded| *exceeded)?;
         match commit(world, first, &run, room.write()?).await {
             Err(error) if error.is_race() => continue,
@@ -72,7 +70,7 @@ async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Resu
     let id = Ids::derived(&["retry", first.uid.as_str(), first.job_id.as_str()]);
     let job_id = JobId::new(true, &id).map_err(Problem::internal)?;
     let files = copy_files(&world.blobs, first, &job_id).await?;
-    let heavy_atoms = copy_items(&world.blobs, first, &job_id, done).await?;
+    let sizes = copy_items(&world.blobs, first, &job_id, done).await?;
     let accepted = Accepted {
         input: first.input.clone(),
         files,
@@ -93,10 +91,11 @@ async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Resu
         max_cost_usd: first.max_cost_usd,
         source: Source::Api,
     };
-    let judged = Judged { accepted: left, heavy_atoms, ..Judged::default() };
-    let mut run = submit::build(&submission, job_id, &judged, &world.submitting());
+    let judged = Judged { accepted: left, sizes, ..Judged::default() };
+    let learned = costs::learned(&world.docs, submission.model).await;
+    let mut run = draft::build(&submission, job_id, &judged, learned.as_ref(), &world.submitting());
     run.retry_of = Some(first.job_id.clone());
-    submit::within_budget(&run)?;
+    draft::within_budget(&run)?;
     Ok(run)
 }
 
@@ -112,11 +111,11 @@ async fn copy_files(blobs: &Blobs, first: &Run, job_id: &JobId) -> Result<Vec<(S
     Ok(names)
 }
 
-/// The items that are not `done`, numbered anew, in the order of the library; their heavy atoms together.
-async fn copy_items(blobs: &Blobs, first: &Run, job_id: &JobId, done: BTreeSet<u32>) -> Result<u64, Problem> {
+/// The items that are not `done`, numbered anew, in the order of the library; their sizes.
+async fn copy_items(blobs: &Blobs, first: &Run, job_id: &JobId, done: BTreeSet<u32>) -> Result<Sizes, Problem> {
     let lines = blobs.reader(&places::library(&first.uid, &first.job_id)?).await?.lines();
-    let heavy_atoms = Arc::new(AtomicU64::new(0));
-    let counted = heavy_atoms.clone();
+    let sizes = Arc::new(Mutex::new(Sizes::default()));
+    let counted = sizes.clone();
     let items = futures::stream::try_unfold((lines, 0u32, done), move |(mut lines, mut index, done)| {
         let counted = counted.clone();
         async move {
@@ -125,7 +124,7 @@ async fn copy_items(blobs: &Blobs, first: &Run, job_id: &JobId, done: BTreeSet<u
                 if !done.contains(&item.index) {
                     index += 1;
                     item.index = index;
-                    counted.fetch_add(item.heavy_atoms.into(), Ordering::Relaxed);
+                    counted.lock().unwrap_or_else(PoisonError::into_inner).add(item.heavy_atoms);
                     let mut line = serde_json::to_vec(&item).map_err(io::Error::other)?;
                     line.push(b'\n');
                     return Ok(Some((Bytes::from(line), (lines, index, done))));
@@ -137,5 +136,6 @@ async fn copy_items(blobs: &Blobs, first: &Run, job_id: &JobId, done: BTreeSet<u
     let options = || PutOptions::of_type("application/x-ndjson");
     blobs.put(&places::library(&first.uid, job_id)?, items.boxed(), options()).await?;
     blobs.put_bytes(&places::rejected(&first.uid, job_id)?, Bytes::new(), options()).await?;
-    Ok(heavy_atoms.load(Ordering::Relaxed))
+    let counted = std::mem::take(&mut *sizes.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(counted)
 }

@@ -3,7 +3,7 @@
 
 use super::shards::{self, REPORT_LIMIT};
 use crate::places;
-use domain::{Item, JobType, Outcome, OutcomeStatus, Report, ResultRow, Run, Scores, Shard};
+use domain::{Item, JobType, Outcome, OutcomeStatus, Plan, Report, ResultRow, Run, Scores, Shard};
 use futures::{Stream, StreamExt, TryStreamExt, future::try_join};
 use platform::{BlobPath, Blobs, Docs, Error, Result};
 use serde::de::DeserializeOwned;
@@ -17,6 +17,9 @@ use tokio::io::AsyncBufReadExt;
 const SIDE_BY_SIDE: usize = 32;
 /// The reports of so many items are read on one core: handing them to others takes longer.
 const ON_ONE_CORE: u32 = 1000;
+
+/// Bytes of an item in [`places::positions`].
+const POSITION_BYTES: u64 = 4;
 
 /// What `work` makes of every shard of the run, in the order of shards; some are worked on side by side.
 pub(super) fn each<T, F, W>(docs: &Docs, run: &Run, work: W) -> impl Stream<Item = Result<T>> + use<T, F, W>
@@ -58,14 +61,27 @@ pub(super) fn join(run: &Run, items: Vec<Item>, outcomes: Vec<Outcome>, names: &
 
 /// One item by its 1-based index, with its row if it has ended.
 pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Option<(Item, Option<ResultRow>)>> {
-    let planned = run.plan.as_ref().filter(|plan| plan.ready).and_then(|plan| plan.shard_of(index));
-    let Some(shard) = planned else { return Ok(None) };
+    let Some(plan) = run.plan.as_ref().filter(|plan| plan.ready) else { return Ok(None) };
+    let position = position(blobs, run, plan, index).await?;
+    let Some(shard) = position.and_then(|position| plan.shard_at(position)) else { return Ok(None) };
     let (uid, job_id) = (&run.uid, &run.job_id);
     let items = shards::input(blobs, uid, job_id, shard).await?.items;
     let Some(item) = items.into_iter().find(|item| item.index == index) else { return Ok(None) };
     let shard = docs.get::<Shard>(&places::shard(uid, job_id, shard)).await?.value;
     let outcome = outcomes(blobs, &shard).await?.into_iter().find(|outcome| outcome.index == index);
     Ok(Some((item.clone(), outcome.map(|outcome| row(run, item, outcome, &OtherNames::default())))))
+}
+
+/// Where the item stands in the order of the shards.
+async fn position(blobs: &Blobs, run: &Run, plan: &Plan, index: u32) -> Result<Option<u32>> {
+    let Some(of_library) = index.checked_sub(1).filter(|of_library| *of_library < plan.items) else { return Ok(None) };
+    if !plan.is_grouped() {
+        return Ok(Some(of_library));
+    }
+    let at = u64::from(of_library) * POSITION_BYTES;
+    let path = places::positions(&run.uid, &run.job_id)?;
+    let bytes = blobs.get_range(&path, at..at + POSITION_BYTES).await?;
+    Ok(bytes.as_ref().try_into().ok().map(u32::from_le_bytes))
 }
 
 /// The 1-based indices of the items that have a result.

@@ -9,9 +9,10 @@ use domain::{
     Status, Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
-use futures::{Stream, TryStreamExt, stream};
-use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result, Versioned};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most a report may weigh: thousands of items with all their scores.
@@ -20,6 +21,9 @@ pub const REPORT_LIMIT: u64 = 32 * 1024 * 1024;
 const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 /// Progress is written at most this often, in seconds; Firestore takes about one write a second to a document.
 const PROGRESS_EVERY: f64 = 1.0;
+/// Shards of a stopped run that are closed in one call, and side by side.
+const CLOSED_AT_ONCE: u32 = 200;
+const SIDE_BY_SIDE: usize = 16;
 /// More checkpoints than any attempt writes.
 const REPORTS_LISTED: u32 = 10_000;
 /// Documents of shards that one query reads.
@@ -232,21 +236,54 @@ pub async fn lost(
         }
         tracing::warn!(job.id = %job, shard, launch, reason, gives_up, "shard lost its execution");
         if gives_up {
-            close(world, uid, job, &read.value, reason).await?;
+            let message = format!("the prediction was started {launch} times and never finished: {reason}");
+            close(world, uid, job, &read.value, &ItemError::new("worker_lost", message)).await?;
         }
         return Ok(Some(if gives_up { RepairKind::Closed } else { RepairKind::TakenBack }));
     }
 }
 
-/// Writes the last report of a shard that no worker could finish.
-async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, reason: &str) -> Result<()> {
+/// Closes shards that wait, of a run that was stopped: their items fail for the reason it was stopped. Some in each call,
+/// and what a call that died has begun: the reports of closed shards wake the dispatcher, which calls again.
+pub async fn close_waiting(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
+    let run = world.docs.get::<Run>(&places::job(uid, job)).await?.value;
+    let Some(reason) = run.stopped.filter(|_| !run.status.is_final()) else { return Ok(()) };
+    let error = ItemError::new(&reason.code, reason.message);
+    let all = Query::collection(places::shards(uid, job));
+    let begun = world.docs.query::<Shard>(&all.clone().equals("state", json!(ShardState::Running))).await?;
+    let pending = all.equals("state", json!(ShardState::Pending)).limit(CLOSED_AT_ONCE);
+    let begun = begun.into_iter().filter(|shard| shard.value.is_closing());
+    let shards = begun.chain(world.docs.query::<Shard>(&pending).await?);
+    let closing = shards.map(|shard| close_one(world, uid, job, shard, &error));
+    stream::iter(closing.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+}
+
+async fn close_one(
+    world: &World,
+    uid: &Uid,
+    job: &JobId,
+    mut shard: Versioned<Shard>,
+    error: &ItemError,
+) -> Result<()> {
+    if !shard.value.is_closing() {
+        shard.value.closing_attempt(world.clock.now().into());
+        match world.docs.replace(&shard).await {
+            // Whoever was faster closes it, or the next call does.
+            Err(error) if error.is_race() => return Ok(()),
+            outcome => outcome?,
+        }
+    }
+    close(world, uid, job, &shard.value, error).await
+}
+
+/// Writes the last report of a shard that no worker is to finish: items without an outcome end with `error`.
+async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, error: &ItemError) -> Result<()> {
     let items = input(&world.blobs, uid, job, shard.shard).await?.items;
     let mut known = earlier_outcomes(&world.blobs, uid, job, shard.shard).await?;
-    let message = format!("the prediction was started {} times and never finished: {reason}", shard.launch);
     let outcomes = items
         .iter()
         .map(|item| {
-            let fallback = || Outcome::failed(item.index, ItemError::new("worker_lost", &message));
+            let fallback = || Outcome::failed(item.index, error.clone());
             known.remove(&item.index).unwrap_or_else(fallback)
         })
         .collect();
@@ -262,6 +299,7 @@ async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, reason: &st
         gpu_seconds: 0.0,
         model_version: run.value.model_version,
         written_at: world.clock.now().into(),
+        timing: None,
     };
     let path = places::report(uid, job, shard.shard, shard.attempt, 1)?;
     match world.blobs.put_json(&path, &report, PutOptions::default().create_once()).await {

@@ -2,6 +2,8 @@
 //! whose event sets everything else going. What dies in between leaves objects that nothing points to.
 
 use super::{
+    costs,
+    draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands},
     quota::Room,
     remove_objects,
@@ -9,11 +11,9 @@ use super::{
 use crate::{
     FieldProblem, Problem, Settings, World, places,
     repeat::{self, Kept, Repeat},
-    telemetry::traceparent,
 };
 use domain::{
-    Cost, Exceeded, JobId, JobType, Planning, Price, Priority, Progress, Run, RunError, Source, Status, Strategy, Tier,
-    Timestamp, Uid,
+    Exceeded, JobId, Priority, Run, RunError, Source, Strategy, Tier, Uid,
     safeguard::{Safeguard, holds},
 };
 use models::{Accepted, FieldError, Model};
@@ -46,7 +46,7 @@ pub struct Submission {
 
 impl Submission {
     /// The room its user has for it.
-    async fn room(&self, ports: &Ports<'_>) -> platform::Result<Room> {
+    pub(super) async fn room(&self, ports: &Ports<'_>) -> platform::Result<Room> {
         let (now, limited) = (ports.clock.now().into(), ports.settings.limits);
         Room::of(ports.docs, &self.uid, self.batch, self.claimed_tier, limited, now).await
     }
@@ -148,10 +148,10 @@ pub async fn submit(
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,
     };
-    if judged.accepted == 0 || (on_invalid == OnInvalid::Reject && judged.invalid > 0) {
-        return Err(judged.refusal(ligands.pointer()));
-    }
-    let mut run = build(&submission, job_id, &judged, ports);
+    runnable(&judged, &ligands, on_invalid)?;
+    let learned = costs::learned(ports.docs, submission.model).await;
+    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+    run.weight = room.weight();
     if let Ligands::One(row) = &ligands {
         run.ligand_smiles = Some(row.smiles.clone());
     }
@@ -219,7 +219,9 @@ pub async fn submit_upload(
         Ok(judged) => judged,
         Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
-    let run = build(&submission, job_id, &judged, ports);
+    let learned = costs::learned(ports.docs, submission.model).await;
+    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+    run.weight = room.weight();
     if let Some(error) = unfit(&run) {
         return fail(ports, run, error).await;
     }
@@ -307,7 +309,7 @@ pub async fn refuse_upload(
     job_id: JobId,
     error: RunError,
 ) -> Result<Option<Run>, Problem> {
-    fail(ports, build(&submission, job_id, &Judged::default(), ports), error).await
+    fail(ports, build(&submission, job_id, &Judged::default(), None, ports), error).await
 }
 
 /// Creates a run that has failed. It takes nobody's room.
@@ -344,74 +346,4 @@ async fn write_inputs(
         ports.blobs.put_bytes(&path, content.clone(), PutOptions::of_type("text/plain")).await?;
     }
     Ok(judged)
-}
-
-/// The run of a submission as it is first written.
-pub(super) fn build(submission: &Submission, job_id: JobId, judged: &Judged, ports: &Ports<'_>) -> Run {
-    let now = Timestamp::from(ports.clock.now());
-    let Submission { accepted, model, .. } = submission;
-    let mut run = Run {
-        job_id,
-        uid: submission.uid.clone(),
-        job_type: if submission.batch { JobType::BatchParent } else { JobType::Individual },
-        status: Status::Queued,
-        name: submission.name.clone(),
-        model: model.name().to_owned(),
-        model_version: model.version().to_owned(),
-        created_at: now,
-        started_at: None,
-        ended_at: None,
-        completed_at: None,
-        source: submission.source.clone(),
-        input: accepted.input.clone(),
-        ligand_smiles: None,
-        input_files: accepted.files.iter().map(|(name, _)| name.clone()).collect(),
-        parameters: accepted.parameters.clone(),
-        target_residues: accepted.target_residues,
-        items: judged.accepted,
-        rejected: judged.rejected,
-        priority: submission.priority,
-        strategy: submission.strategy,
-        max_concurrent: submission.max_concurrent,
-        max_cost_usd: submission.max_cost_usd,
-        ranking: model.ranking(&accepted.parameters),
-        plan: None,
-        dispatchable: false,
-        progress: Progress::new(judged.accepted, 0, 0, 0),
-        progress_at: now,
-        cost: Cost::default(),
-        told: 0,
-        aggregation: None,
-        results: None,
-        month: now.month(),
-        charged_gpu_seconds: 0.0,
-        summary: None,
-        retry_of: None,
-        retried_by: None,
-        simulated: None,
-        error: None,
-        traceparent: traceparent(),
-        nudges: 0,
-    };
-    if judged.accepted == 0 {
-        run.progress = Progress::default();
-        return run;
-    }
-    let profile = model.profile(run.target_residues, judged.mean_heavy_atoms(), &run.parameters);
-    let slots = run.slots(ports.settings.gpu_capacity);
-    let plan = Planning { items: run.items, profile, strategy: run.strategy, slots }.plan();
-    run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
-    run.plan = Some(plan);
-    run.charge();
-    run
-}
-
-/// Refuses a run that is estimated to cost more than it may.
-pub(super) fn within_budget(run: &Run) -> Result<(), Problem> {
-    match (run.cost.estimated_usd, run.max_cost_usd) {
-        (Some(estimate), Some(limit)) if estimate > limit => {
-            Err(Problem::field("/max_cost_usd", format!("the run is estimated to cost {estimate:.2} US dollars")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,8 +1,8 @@
 //! Runs as clients see them.
 
 use domain::{
-    ChildId, Cost, Item, JobId, JobType, Lane, OutcomeStatus, Priority, Progress, ResultRow, Run, RunError, Source,
-    Status, Strategy, Summary, Timestamp,
+    ChildId, Cost, Forecast, Item, JobId, JobType, Lane, OutcomeStatus, Priority, Progress, ResultRow, Run, RunError,
+    Source, Status, Strategy, Summary, Timestamp,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,8 +45,19 @@ pub struct JobView {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Queue {
     pub lane: Lane,
-    /// 1 is next; null where it was not looked up.
+    /// 1 for the run of its lane that is to start next; null where it was not looked up.
     pub position: Option<u32>,
+    /// Seconds until its first ligand gets a GPU, if the shards before it take as long as planned, none is lost, and
+    /// nobody with the right of way comes; null where it was not looked up.
+    pub estimated_start_seconds: Option<u64>,
+}
+
+impl Queue {
+    /// The same with what the queue holds for the run.
+    pub fn with(self, forecast: Forecast) -> Self {
+        let estimated_start_seconds = forecast.start_seconds.map(|seconds| seconds.ceil() as u64);
+        Queue { position: forecast.position, estimated_start_seconds, ..self }
+    }
 }
 
 /// Paths that redirect to short-lived links.
@@ -89,6 +100,8 @@ pub struct BatchView {
     pub export_links: Option<ExportLinks>,
     pub rejected: RejectedView,
     pub error: Option<RunError>,
+    /// Why some ligands were not run, in a batch that ends with partial results.
+    pub stopped: Option<RunError>,
     pub source: Source,
     pub priority: Priority,
     pub strategy: Strategy,
@@ -227,6 +240,7 @@ pub fn batch(run: &Run) -> BatchView {
         }),
         rejected: RejectedView { invalid_count: run.rejected, link: (run.rejected > 0).then(|| export("rejected")) },
         error: run.error.clone(),
+        stopped: run.stopped.clone(),
         source: run.source.clone(),
         priority: run.priority,
         strategy: run.strategy,
@@ -252,7 +266,7 @@ fn links(id: &str, row: &ResultRow) -> Option<DownloadLinks> {
 }
 
 fn queue(run: &Run) -> Option<Queue> {
-    (run.status == Status::Queued).then(|| Queue { lane: run.lane(), position: None })
+    (run.status == Status::Queued).then_some(Queue { lane: run.lane, position: None, estimated_start_seconds: None })
 }
 
 fn seconds_left(run: &Run) -> Option<u64> {

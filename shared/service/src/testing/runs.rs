@@ -14,8 +14,8 @@ use crate::{
 };
 use chem::LibraryRow;
 use domain::{
-    Claim, Lease, LeasedShard, Outcome, OutcomeStatus, Pool, Priority, Report, ResultRow, Run, Scores, Shard, Source,
-    Strategy, Worker,
+    Claim, Lease, LeasedShard, Outcome, OutcomeStatus, Plan, Pool, Priority, Report, ResultRow, Run, Scores, Shard,
+    Source, Strategy, Worker,
 };
 use platform::{BlobPath, ExecutionState, Message, PutOptions, StartRequest, Versioned};
 use serde_json::Value;
@@ -143,10 +143,12 @@ impl Bench {
             id: format!("{}-{}-{}", run.job_id, tasks[0].shard, tasks[0].launch),
             uid: run.uid.clone(),
             job_id: run.job_id.clone(),
-            lane: run.lane(),
+            lane: run.lane,
             held: tasks.clone(),
             tasks,
             execution: None,
+            granted_at: self.now(),
+            shard_seconds: run.plan.as_ref().map_or(0.0, Plan::shard_seconds),
             expires_at: self.now().plus_seconds(7800),
         };
         match self.world.docs.find::<Pool>(&places::pool()).await.unwrap() {
@@ -197,6 +199,7 @@ impl Bench {
             gpu_seconds: 60.0,
             model_version: run.model_version.clone(),
             written_at: self.now(),
+            timing: None,
         };
         let path = places::report(&run.uid, &run.job_id, shard, attempt, seq).unwrap();
         self.world.blobs.put_json(&path, &report, PutOptions::default()).await.unwrap();

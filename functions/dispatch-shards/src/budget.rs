@@ -1,0 +1,68 @@
+//! The limit a user set on a run's cost. A shard is started only if it is expected to end within it, together with all
+//! that was spent and is being spent. Where nothing more may start and nothing is at work, the run is stopped: its other
+//! shards are closed, and it ends with what it has.
+
+use domain::{Budget, LeasedShard, Price, Run, RunError, Shard, ShardState};
+use platform::Query;
+use serde_json::json;
+use service::{
+    Result, World, places,
+    runs::{self, shards},
+};
+use std::collections::BTreeSet;
+
+const PRICE: Price = Price::L4_US_CENTRAL1;
+
+/// Of the shards that `wait`, those the run's limit allows to start. `held` are the shards that have a slot.
+pub async fn keep(
+    world: &World,
+    run: &Run,
+    held: &[LeasedShard],
+    mut wait: Vec<LeasedShard>,
+) -> Result<Vec<LeasedShard>> {
+    let Some(limit_usd) = run.max_cost_usd else { return Ok(wait) };
+    let (budget, at_work) = look(world, run, limit_usd, held).await?;
+    let affordable = budget.affordable(PRICE) as usize;
+    if affordable == 0 && at_work == 0 && !wait.is_empty() {
+        stop(world, run, &budget).await?;
+    }
+    wait.truncate(affordable);
+    Ok(wait)
+}
+
+/// What was spent, what is being spent, and how many shards are at work. What one more shard takes is told by those that
+/// are done, and before by the plan.
+async fn look(world: &World, run: &Run, limit_usd: f64, held: &[LeasedShard]) -> Result<(Budget, usize)> {
+    let all = Query::collection(places::shards(&run.uid, &run.job_id));
+    let spent_seconds = world.docs.aggregate(&all, &["gpu_seconds"]).await?.sums[0];
+    let done = world.docs.aggregate(&all.clone().equals("done", true), &["gpu_seconds"]).await?;
+    let planned = run.plan.as_ref().map_or(0.0, |plan| plan.shard_seconds());
+    let shard_seconds = if done.count > 0 { done.sums[0] / done.count as f64 } else { planned };
+    let (mut in_flight_seconds, mut at_work) = (0.0, BTreeSet::new());
+    for state in [ShardState::Launched, ShardState::Running] {
+        for shard in world.docs.query::<Shard>(&all.clone().equals("state", json!(state))).await? {
+            let shard = shard.value;
+            in_flight_seconds += (shard_seconds - (shard.gpu_seconds - shard.spent_before)).max(0.0);
+            at_work.insert(shard.shard);
+        }
+    }
+    for leased in held {
+        if at_work.insert(leased.shard) {
+            in_flight_seconds += shard_seconds;
+        }
+    }
+    Ok((Budget { limit_usd, spent_seconds, in_flight_seconds, shard_seconds }, at_work.len()))
+}
+
+async fn stop(world: &World, run: &Run, budget: &Budget) -> Result<()> {
+    let message = format!(
+        "the run has cost {:.2} US dollars, and another shard of about {:.2} would go beyond its limit of {:.2}",
+        PRICE.of(budget.spent_seconds),
+        PRICE.of(budget.shard_seconds),
+        budget.limit_usd,
+    );
+    tracing::warn!(job.id = %run.job_id, message, "run stopped");
+    let reason = RunError::new("over_budget", &message);
+    runs::update(&world.docs, &run.uid, &run.job_id, |run| run.stop(reason.clone())).await?;
+    Ok(shards::close_waiting(world, &run.uid, &run.job_id).await?)
+}

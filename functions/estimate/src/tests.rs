@@ -1,0 +1,104 @@
+use super::*;
+use domain::Source;
+use serde_json::json;
+use service::{
+    runs::submit,
+    testing::{Bench, Reply, SEQUENCE, smiles},
+};
+
+fn batch(ligands: u32, changes: Value) -> Value {
+    let ligands: Vec<_> = (1..=ligands).map(|n| json!({"smiles": smiles(n)})).collect();
+    let mut body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ligands});
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+async fn ask(bench: &Bench, body: &Value) -> Reply {
+    bench.post(FUNCTION, "u1", "/api/v1/estimate", None, body).await
+}
+
+/// The run that a submission of this body makes.
+async fn submitted(bench: &Bench, body: &Value) -> Run {
+    let batch: BatchRequest = serde_json::from_value(body.clone()).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
+    submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_estimate_is_the_plan_of_the_submission_that_follows_with_every_strategy() {
+    let bench = Bench::new().await;
+    for (place, strategy) in ["sequential", "adaptive", "parallel"].into_iter().enumerate() {
+        let body = batch(30, json!({"strategy": strategy, "on_invalid": "skip", "max_concurrent": 2}));
+        let told = ask(&bench, &body).await.body;
+        let run = submitted(&bench, &body).await;
+        let plan = run.plan.unwrap();
+        let mine = &told["strategies"][place];
+        assert_eq!((mine["strategy"].as_str(), told["strategy"].as_str()), (Some(strategy), Some(strategy)));
+        assert_eq!((&mine["shards"], &mine["gpu_seconds"]), (&json!(plan.shards), &json!(plan.gpu_seconds)));
+        assert_eq!((&mine["usd"], &mine["seconds"]), (&json!(run.cost.estimated_usd), &json!(plan.seconds)));
+        assert_eq!((&told["accepted_rows"], &told["cached_rows"]), (&json!(run.items), &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written() {
+    let bench = Bench::new().await;
+    bench.happened().await;
+    assert_eq!(ask(&bench, &batch(3, json!({}))).await.status, 200);
+    assert!(bench.happened().await.is_empty() && bench.runs("u1").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_submission_would_be_refused_for_is_told_and_not_refused() {
+    let bench = Bench::new().await;
+    let mut bad = batch(3, json!({}));
+    bad["ligands"][1]["smiles"] = json!("C(");
+    let told = ask(&bench, &bad).await.body;
+    assert_eq!((&told["accepted_rows"], &told["rejected_rows"]), (&json!(2), &json!(1)));
+    assert_eq!(told["rejected"][0]["row"], 2);
+    assert!(told["strategies"][0]["refusal"].as_str().unwrap().contains("/ligands/1: row 2"));
+    bad["on_invalid"] = json!("skip");
+    assert!(ask(&bench, &bad).await.body["strategies"][0]["refusal"].is_null());
+    let dear = ask(&bench, &batch(30, json!({"max_cost_usd": 0.01}))).await.body;
+    assert!(dear["strategies"][1]["refusal"].as_str().unwrap().contains("estimated to cost"));
+    let none = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": [{"smiles": "C("}]});
+    assert_eq!(ask(&bench, &none).await.body["strategies"], json!([]));
+}
+
+#[tokio::test]
+async fn the_queue_is_part_of_when_it_ends() {
+    let bench = Bench::new().await;
+    let free = ask(&bench, &batch(3, json!({}))).await.body["strategies"][2].clone();
+    assert_eq!(free["start_seconds"], 0.0);
+    assert!((free["finish_seconds"].as_f64().unwrap() - free["seconds"].as_f64().unwrap()).abs() < 1.0, "{free}");
+    let ahead = bench.planned("u2", 30).await;
+    bench.launch(&ahead, &[0, 1, 2]).await;
+    let busy = ask(&bench, &batch(3, json!({}))).await.body["strategies"][2].clone();
+    let wait = ahead.plan.unwrap().shard_seconds();
+    assert!((busy["start_seconds"].as_f64().unwrap() - wait).abs() < 1.0, "{busy}");
+    assert!(busy["finish_seconds"].as_f64().unwrap() > wait);
+    assert_eq!(busy["usd"], free["usd"]);
+}
+
+#[tokio::test]
+async fn one_prediction_is_estimated_in_its_own_lane() {
+    let bench = Bench::new().await;
+    let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligand_smiles": "CCO"});
+    let told = ask(&bench, &body).await.body;
+    assert_eq!((told["lane"].as_str(), &told["accepted_rows"]), (Some("interactive"), &json!(1)));
+    let run = bench.predict("u1").await;
+    assert_eq!((&told["strategies"][2]["shards"], &run.source), (&json!(1), &Source::Api));
+}
+
+#[tokio::test]
+async fn a_wrong_body_is_refused_like_a_submission() {
+    let bench = Bench::new().await;
+    let reply = ask(&bench, &batch(1, json!({"strategy": "hasty"}))).await;
+    assert_eq!((reply.status, reply.pointers()), (422, vec!["/strategy"]));
+    let reply = ask(&bench, &json!({"model": "boltz2", "ligand_smiles": "CCO", "ligands": []})).await;
+    assert_eq!((reply.status, reply.pointers()), (422, vec!["/ligands"]));
+    let reply = ask(&bench, &batch(1, json!({"model": "alphafold"}))).await;
+    assert_eq!((reply.status, reply.pointers()), (422, vec!["/model"]));
+}

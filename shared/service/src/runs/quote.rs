@@ -1,0 +1,41 @@
+//! What a submission would become, told by the steps of the submission itself: judging, planning, and its limit.
+
+use super::{
+    costs,
+    draft::{build, runnable, within_budget},
+    library::{self, IngestError, Judged},
+    requests::Asked,
+    submit::Ports,
+};
+use crate::Problem;
+use domain::{JobId, Run, Strategy};
+
+/// What a submission would become.
+pub struct Quote {
+    pub judged: Judged,
+    /// With each strategy, from the cheapest to the fastest: the run, or why it would be refused.
+    pub runs: Vec<(Run, Option<Problem>)>,
+}
+
+/// Judges a submission and plans it with every strategy, by the same steps as a submission, and writes nothing. Errs only
+/// where there is nothing to tell: the library cannot be read, or is larger than the user's may be.
+pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
+    let Asked { mut submission, ligands, on_invalid } = asked;
+    let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
+    let judged = match library::check(ports.blobs, &ligands, room.most_ligands()).await {
+        Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
+        outcome => outcome?,
+    };
+    let learned = costs::learned(ports.docs, submission.model).await;
+    let mut runs = vec![];
+    for strategy in Strategy::ALL {
+        submission.strategy = strategy;
+        let job_id = JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?;
+        let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+        run.weight = room.weight();
+        let fits = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run));
+        let fits = fits.and_then(|()| room.clone().take(&run, now).map_err(|exceeded| (*exceeded).into()));
+        runs.push((run, fits.err()));
+    }
+    Ok(Quote { judged, runs })
+}

@@ -11,8 +11,7 @@ async fn a_user_sees_their_own_endpoints_without_the_secrets_and_why_one_is_sile
     bench.webhook("u2", "https://c.example.org/").await;
     bench.wait(60);
     let now = bench.now();
-    let disable = |webhook: &mut domain::Webhook| Ok(webhook.disable(DisabledReason::Gone, now, now));
-    webhooks::change(&bench.world.docs, &bench.caller("u1").uid, &second.id, disable).await.unwrap();
+    bench.change_webhook("u1", &second.id, |webhook| webhook.disable(DisabledReason::Gone, now, now)).await;
     let reply = bench.get(FUNCTION, "u1", "/api/v1/webhooks").await;
     let listed = reply.body["webhooks"].as_array().unwrap();
     assert_eq!((reply.status, listed.len()), (200, 2));

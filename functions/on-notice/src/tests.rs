@@ -60,14 +60,9 @@ async fn a_delivery_that_was_tried_is_not_made_new() {
 async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     let bench = Bench::new().await;
     let run = bench.finished("u1", 3).await;
-    let (uid, now) = (bench.caller("u1").uid, bench.now());
-    let change = async |webhook: &Webhook, change: &dyn Fn(&mut Webhook)| {
-        let change = |webhook: &mut Webhook| {
-            change(webhook);
-            Ok(())
-        };
-        webhooks::change(&bench.world.docs, &uid, &webhook.id, change).await.unwrap();
-    };
+    let now = bench.now();
+    let change =
+        async |webhook: &Webhook, change: &dyn Fn(&mut Webhook)| bench.change_webhook("u1", &webhook.id, change).await;
     let deaf = bench.webhook("u1", "https://a.example.org/").await;
     change(&deaf, &|webhook| webhook.events = vec![EventKind::BatchFailed]).await;
     let disabled = bench.webhook("u1", "https://b.example.org/").await;

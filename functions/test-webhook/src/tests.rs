@@ -32,8 +32,7 @@ async fn nobody_elses_endpoint_and_no_disabled_one_is_tried() {
     let webhook = bench.webhook("u1", "https://example.org/").await;
     assert_eq!(test(&bench, "u2", &webhook).await.status, 404);
     let now = bench.now();
-    let disable = |webhook: &mut Webhook| Ok(webhook.disable(DisabledReason::Gone, now, now));
-    webhooks::change(&bench.world.docs, &bench.caller("u1").uid, &webhook.id, disable).await.unwrap();
+    bench.change_webhook("u1", &webhook.id, |webhook| webhook.disable(DisabledReason::Gone, now, now)).await;
     assert_eq!(test(&bench, "u1", &webhook).await.status, 409);
     assert_eq!(bench.published(places::WEBHOOKS).await, 0);
 }

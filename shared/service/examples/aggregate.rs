@@ -142,6 +142,7 @@ async fn write_shard(blobs: &Blobs, run: &Run, shard: u32, now: Timestamp) -> Ou
         gpu_seconds: 1500.0,
         model_version: run.model_version.clone(),
         written_at: now,
+        timing: None,
     };
     blobs.put_json(&path, &report, PutOptions::default()).await?;
     let input = places::shard_input(&run.uid, &run.job_id, shard)?;

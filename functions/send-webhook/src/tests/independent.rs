@@ -19,8 +19,7 @@ async fn messages() -> ([Seen; 2], [String; 2]) {
     send(&bench, "msg_1").await;
     let new = webhooks::new_secret(&bench.world.ids);
     let now = bench.now();
-    let rotate = |webhook: &mut Webhook| Ok(webhook.rotate(new.clone(), now));
-    webhooks::change(&bench.world.docs, &bench.caller("u1").uid, &webhook.id, rotate).await.unwrap();
+    assert!(bench.change_webhook("u1", &webhook.id, |webhook| webhook.rotate(new.clone(), now)).await);
     due(&bench, &webhook, "msg_2").await;
     send(&bench, "msg_2").await;
     let old = webhook.signing(now).next().map(Secret::reveal).unwrap().to_owned();

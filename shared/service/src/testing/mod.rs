@@ -183,6 +183,14 @@ impl Bench {
         webhook
     }
 
+    /// Changes an endpoint of the user's behind the functions' back.
+    pub async fn change_webhook<T>(&self, name: &str, id: &WebhookId, change: impl Fn(&mut Webhook) -> T) -> T {
+        let change = |webhook: &mut Webhook| Ok(change(webhook));
+        let (outcome, write) = webhooks::changed(&self.world.docs, &user(name), id, change).await.unwrap();
+        self.world.docs.commit(vec![write]).await.unwrap();
+        outcome
+    }
+
     /// Lets so many seconds pass.
     pub fn wait(&self, seconds: u64) {
         self.world.clock.advance(TimeDelta::seconds(seconds as i64));

@@ -11,7 +11,7 @@ async fn a_months_runs_are_added_up_for_their_own_user_only() {
     let used = bench.get(FUNCTION, "u1", "/api/v1/usage").await.body;
     assert_eq!((&used["month"], &used["runs"], &used["gpu_seconds"]), (&json!("2023-11"), &json!(2), &json!(180.0)));
     assert_eq!(used["ligands"], json!({"completed": 7, "failed": 0}));
-    assert_eq!((&used["usd"], &used["limit_gpu_seconds"]), (&json!(0.0523), &json!(null)));
+    assert_eq!((&used["usd"], &used["limit_gpu_seconds"]), (&json!(0.0523), &json!(108_000.0)));
     assert_eq!(used["months"], json!(["2023-11"]));
 }
 

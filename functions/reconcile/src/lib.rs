@@ -1,12 +1,12 @@
 //! `reconcile`: once a minute, looks for runs that have been silent for a while, finds out why, and mends them. And for
-//! messages to users' endpoints that are due, and has them sent.
+//! messages to users' endpoints that are due, and has them sent. And for what was left of purged runs.
 
 mod webhooks;
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use service::{
     Function, Result, Trigger, World,
-    runs::{repair, shards::wake_dispatcher},
+    runs::{self, repair, shards::wake_dispatcher},
 };
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,10 +20,12 @@ fn router() -> OpenApiRouter<World> {
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
     let swept = repair::sweep(&world).await;
     let woken = webhooks::wake_due(&world, world.clock.now().into()).await;
+    let tidied = runs::look_after_purged(&world).await;
     // The dispatcher is woken in any case, and last: what was just taken back waits for no other waking.
     wake_dispatcher(&world).await?;
     swept?;
     woken?;
+    tidied?;
     Ok(StatusCode::NO_CONTENT)
 }
 

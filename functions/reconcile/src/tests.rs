@@ -248,3 +248,20 @@ async fn a_run_that_cannot_be_helped_neither_hinders_the_others_nor_stays_for_ev
     }
     assert_eq!(bench.run(&broken).await.error.unwrap().code, "stuck");
 }
+
+#[tokio::test]
+async fn what_somebody_slow_writes_for_a_purged_run_does_not_stay() {
+    let bench = Bench::new().await;
+    let (purged, other) = (bench.finished("u1", 3).await, bench.finished("u1", 3).await);
+    let caller = bench.caller("u1");
+    runs::cancel_or_purge(&bench.world, &caller, &purged.job_id, true).await.unwrap();
+    let late = places::result(&purged.uid, &purged.job_id, "late.csv").unwrap();
+    bench.world.blobs.put_bytes(&late, "too late", Default::default()).await.unwrap();
+    sweep(&bench).await;
+    assert!(bench.world.blobs.head(&late).await.unwrap().is_some(), "others may still be at work");
+    bench.wait(5 * 3600);
+    sweep(&bench).await;
+    assert!(bench.world.blobs.head(&late).await.unwrap().is_none());
+    let prefix = places::run_prefix(&other.uid, &other.job_id);
+    assert!(!bench.world.blobs.list(places::ARTIFACTS, &prefix, None, 10).await.unwrap().is_empty());
+}

@@ -67,6 +67,11 @@ pub fn dead_letters() -> Collection {
     Collection::root("dead_letters")
 }
 
+/// Runs that were purged and are looked after once more.
+pub fn purged() -> Collection {
+    Collection::root("purged")
+}
+
 /// The messages to a user's endpoints.
 pub fn deliveries(uid: &Uid) -> Collection {
     Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)

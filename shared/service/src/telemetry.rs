@@ -16,6 +16,7 @@ use std::{
     future::Future,
     io::{self, Write},
 };
+use tokio::task::JoinHandle;
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, fmt::MakeWriter, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
@@ -91,6 +92,14 @@ pub fn adopt(traceparent: Option<&str>) {
         // Outside a request there is nothing to say it of.
         let _ = CURRENT.try_with(|current| current.replace(Some(trace)));
     }
+}
+
+/// Work that goes on beside the request under way, for it and under its trace.
+pub fn beside<F>(work: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(under(current(), work))
 }
 
 /// Runs work under the trace it was started with.

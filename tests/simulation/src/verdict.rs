@@ -33,12 +33,14 @@ pub fn runs(universe: &Universe) -> Vec<Run> {
     names.iter().filter_map(|name| document(universe, name)).collect()
 }
 
-/// True if a run has not ended.
+/// True if a run has not ended, or a purged one is to be looked after.
 pub fn unfinished(universe: &Universe) -> bool {
     let state = universe.lock();
     state.store.docs.iter().any(|(name, doc)| {
         let is_run = name.split('/').nth(2) == Some("jobs") && name.matches('/').count() == 3;
-        is_run && !matches!(doc.body.get("status").and_then(Value::as_str), Some("completed" | "failed" | "cancelled"))
+        let ended =
+            matches!(doc.body.get("status").and_then(Value::as_str), Some("completed" | "failed" | "cancelled"));
+        (is_run && !ended) || name.starts_with("purged/")
     })
 }
 

@@ -2,10 +2,10 @@
 
 use super::{find, quota, screen, shards, update};
 use crate::{Caller, Problem, World, places};
-use domain::{JobId, Run, Shard, Source, Status, Uid};
+use domain::{JobId, Run, Shard, Source, Status, Timestamp, Uid};
 use futures::StreamExt;
-use platform::{BlobPath, Blobs, Query, Write};
-use serde::Deserialize;
+use platform::{BlobPath, Blobs, Direction, Query, Write};
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 const PAGE: u32 = 400;
@@ -19,6 +19,15 @@ pub struct DeleteQuery {
     /// Deletes the data of a run that has ended.
     #[serde(default)]
     pub purge: bool,
+}
+
+/// A run whose document is gone, while somebody who was slow may still write objects for it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Purged {
+    uid: Uid,
+    job_id: JobId,
+    /// When nobody is left who wrote for it.
+    look_again_at: Timestamp,
 }
 
 /// Cancels a run that has not ended, whose partial results stay readable, and gives it back; or, with `purge`, removes
@@ -59,17 +68,44 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Removes the document of a run. What the run had cost stays counted: purging it gives no budget back.
+/// Removes the document of a run, and notes that its objects are to be looked for once more. What the run had cost stays
+/// counted: purging it gives no budget back.
 async fn forget(world: &World, run: &Run) -> platform::Result<()> {
     let path = places::job(&run.uid, &run.job_id);
     while let Some(run) = world.docs.find::<Run>(&path).await? {
         let (mut account, exists) = quota::account(&world.docs, &run.value.uid).await?;
         account.value.keep_spent(&run.value.month, run.value.charged_gpu_seconds);
         let delete = Write::Delete { path: path.clone(), version: Some(run.version) };
-        match world.docs.commit(vec![quota::write(&account, exists)?, delete]).await {
+        let note = Write::create(places::purged().doc(&world.ids.next()), &purged(world, run.value))?;
+        match world.docs.commit(vec![quota::write(&account, exists)?, delete, note]).await {
             Err(error) if error.is_race() => continue,
             outcome => return outcome,
         }
+    }
+    Ok(())
+}
+
+/// A worker's two tries and its grace, after which the lease of an execution is looked into too, and as long again.
+fn purged(world: &World, run: Run) -> Purged {
+    let seconds = 2 * (2 * world.settings.task_limit.as_secs() + 600);
+    let look_again_at = Timestamp::from(world.clock.now()).plus_seconds(seconds);
+    Purged { uid: run.uid, job_id: run.job_id, look_again_at }
+}
+
+/// Removes what was written for runs after they had been purged, by workers and handlers that had not heard of it and
+/// died before they did.
+pub async fn look_after_purged(world: &World) -> platform::Result<()> {
+    let now = Timestamp::from(world.clock.now());
+    let oldest = Query::collection(places::purged()).order_by("look_again_at", Direction::Ascending).limit(PAGE);
+    for note in world.docs.readable::<Purged>(&oldest).await? {
+        let run = &note.value;
+        if run.look_again_at > now {
+            break;
+        }
+        if world.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
+            remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
+        }
+        world.docs.commit(vec![Write::Delete { path: note.path, version: None }]).await?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub mod submit;
 mod upload;
 pub mod views;
 
-pub use delete::{DeleteQuery, cancel_or_purge, remove_objects, remove_shards};
+pub use delete::{DeleteQuery, cancel_or_purge, look_after_purged, remove_objects, remove_shards};
 pub use list::{ListQuery, Listed, list};
 pub use retry::retry;
 

@@ -2,6 +2,7 @@
 //! chunks wait for the network. One that fits into a chunk is written as it is, at the end. Dropped before
 //! [`Upload::finish`], the object is never made.
 
+use crate::telemetry;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use platform::{BlobPath, Blobs, Error, ObjectMeta, PutOptions, Result, blobs::Chunks};
@@ -88,7 +89,7 @@ impl Upload {
         self.flow.get_or_insert_with(|| {
             let (chunks, receiver) = mpsc::channel(WAITING);
             let (blobs, path, options) = (self.blobs.clone(), self.path.clone(), self.options.clone());
-            let put = tokio::spawn(async move { blobs.put(&path, content(receiver), options).await });
+            let put = telemetry::beside(async move { blobs.put(&path, content(receiver), options).await });
             Flow { chunks, put }
         })
     }

@@ -145,6 +145,11 @@ async fn a_request_goes_on_under_the_trace_its_content_names() {
         adopt(None);
         adopt(Some("junk"));
         assert_eq!(current().unwrap().traceparent(), PARENT);
+        assert_eq!(
+            beside(async { traceparent() }).await.unwrap().unwrap(),
+            PARENT,
+            "what it does at the same time too"
+        );
     })
     .await;
 }

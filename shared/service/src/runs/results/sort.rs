@@ -6,6 +6,7 @@ use super::{
     Folder,
     batch::{Batch, Record},
 };
+use crate::telemetry;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use platform::{BlobPath, Blobs, Error, PutOptions, Result, blobs::Chunks};
@@ -87,7 +88,7 @@ impl Sorter {
         let path = self.scratch.file(&format!("{:05}", self.spilled.len()))?;
         self.spilled.push(path.clone());
         let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
-        self.spilling = Some(tokio::spawn(async move {
+        self.spilling = Some(telemetry::beside(async move {
             block.sort();
             blobs.put(&path, block.chunks(), PutOptions::default()).await.map(|_| ())
         }));

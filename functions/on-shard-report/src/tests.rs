@@ -161,6 +161,7 @@ async fn what_is_no_report_of_the_shard_is_ignored_for_good() {
     let before = state(&bench, &run).await;
     let contents = [
         ("garbage", "not JSON".to_owned()),
+        ("too large to be read", text(&|_| {}) + &" ".repeat(shards::REPORT_LIMIT as usize)),
         ("another user", text(&|report| report.uid = service::testing::user("u2"))),
         ("another shard", text(&|report| report.shard = 1)),
         ("another attempt", text(&|report| report.attempt = 2)),

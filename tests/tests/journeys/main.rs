@@ -19,6 +19,7 @@ mod results;
 mod screen;
 mod secrets;
 mod single;
+mod storm;
 mod submitting;
 mod uploads;
 mod webhooks;

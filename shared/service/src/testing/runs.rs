@@ -24,9 +24,13 @@ use std::{collections::BTreeMap, time::Duration};
 /// A target.
 pub const SEQUENCE: &str = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ";
 
-/// The ligand of the 1-based `index`, each another alcohol.
+/// The ligand of the 1-based `index`, each another alcohol; from the hundredth on with chlorine at a second chain.
 pub fn smiles(index: u32) -> String {
-    format!("{}O", "C".repeat(index as usize))
+    let chain = |length: u32| "C".repeat(length as usize);
+    match (index / 100, index % 100) {
+        (0, length) => format!("{}O", chain(length)),
+        (second, first) => format!("OC{}N{}Cl", chain(first), chain(second)),
+    }
 }
 
 /// An item with every score there is, a better one for a higher index, and a structure.

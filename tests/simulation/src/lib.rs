@@ -119,7 +119,13 @@ impl Simulation {
             let ticks = self.universe.lock().watch.ticks;
             match (self.rests(), rested_at) {
                 (true, Some(since)) if ticks >= since + 2 => break,
-                (true, None) => rested_at = Some(ticks),
+                (true, None) => {
+                    // Purged runs are looked after once more; nothing happens until then.
+                    self.universe.tick(TimeDelta::hours(2));
+                    self.moved_at = self.universe.lock().now;
+                    rested_at = Some(ticks);
+                    continue;
+                }
                 _ => {}
             }
             if self.stuck() || !self.universe.skip() {
@@ -195,7 +201,7 @@ impl Simulation {
         }
         let settings = &self.universe.scenario.settings;
         let seconds = |duration: std::time::Duration| duration.as_secs() as i64;
-        let bound = 2 * SWEEP + seconds(settings.stuck_after) + 2 * (2 * seconds(settings.task_limit) + 600) + 1200;
+        let bound = 2 * SWEEP + seconds(settings.stuck_after) + 2 * seconds(settings.task_limit) + 600 + 1200;
         let circles = self.steps >= MOST_STEPS;
         let stuck = circles || (now - self.moved_at).num_seconds() > bound;
         if stuck {

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use prost::Message;
 use serde_json::{Map, Number, Value as Json, json};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct DocumentEventData {
@@ -19,8 +19,8 @@ pub struct DocumentEventData {
 pub struct Document {
     #[prost(string, tag = "1")]
     pub name: String,
-    #[prost(map = "string, message", tag = "2")]
-    pub fields: HashMap<String, Value>,
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub fields: BTreeMap<String, Value>,
     #[prost(message, optional, tag = "3")]
     pub create_time: Option<Timestamp>,
     #[prost(message, optional, tag = "4")]
@@ -69,8 +69,8 @@ pub enum Kind {
 
 #[derive(Clone, PartialEq, Message)]
 pub struct MapValue {
-    #[prost(map = "string, message", tag = "1")]
-    pub fields: HashMap<String, Value>,
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub fields: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -103,7 +103,7 @@ impl Document {
     }
 }
 
-fn fields(body: &Map<String, Json>) -> HashMap<String, Value> {
+fn fields(body: &Map<String, Json>) -> BTreeMap<String, Value> {
     body.iter().map(|(name, value)| (name.clone(), Value::new(value))).collect()
 }
 

@@ -52,12 +52,25 @@ async fn run(world: &World, path: &DocPath, reason: &str) -> Result<()> {
     Ok(())
 }
 
-/// A library that could not be taken in: nobody else would ever tell its owner.
-async fn upload(world: &World, library: &BlobPath, generation: i64, reason: &str) -> Result<()> {
-    let Some((uid, _, screen::Part::Library)) = screen::place(library.name()) else { return Ok(()) };
+/// A library that could not be taken in, or the last file that the libraries of its folder were waiting for: nobody else
+/// would ever tell their owner.
+async fn upload(world: &World, file: &BlobPath, generation: i64, reason: &str) -> Result<()> {
+    let Some((uid, folder, part)) = screen::place(file.name()) else { return Ok(()) };
+    if part == screen::Part::Library {
+        return refuse(world, &uid, file, generation, reason).await;
+    }
+    for other in screen::files(&world.blobs, folder).await? {
+        if let Some((.., screen::Part::Library)) = screen::place(other.path.name()) {
+            refuse(world, &uid, &other.path, other.generation, reason).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn refuse(world: &World, uid: &Uid, library: &BlobPath, generation: i64, reason: &str) -> Result<()> {
     let job_id = screen::job_id(library, generation).map_err(Problem::internal)?;
     let error = RunError::new("unprocessable", &format!("the library could not be taken in: {reason}"));
-    submit::refuse_upload(&world.submitting(), screen::bare(&uid, library), job_id, error).await?;
+    submit::refuse_upload(&world.submitting(), screen::bare(uid, library), job_id, error).await?;
     Ok(())
 }
 

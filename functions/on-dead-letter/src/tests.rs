@@ -65,6 +65,23 @@ async fn an_upload_that_could_not_be_taken_in_is_a_failed_run_that_its_owner_fin
 }
 
 #[tokio::test]
+async fn a_target_that_could_not_be_taken_in_fails_the_libraries_that_waited_for_it_and_no_others() {
+    let bench = Bench::new().await;
+    let waiting = bench.put(places::UPLOADS, "u1/abl1/library.csv", "smiles\nCCO\n").await;
+    let generation = bench.world.blobs.head(&waiting).await.unwrap().unwrap().generation;
+    bench.put(places::UPLOADS, "u1/abl1/deeper/library.csv", "smiles\nCCO\n").await;
+    bench.put(places::UPLOADS, "u1/other/library.csv", "smiles\nCCO\n").await;
+    let data = r#"{"bucket":"uploads","name":"u1/abl1/target.fasta","generation":"7","size":"10"}"#;
+    let data = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, data);
+    let kind = ("ce-type", "google.cloud.storage.object.v1.finalized");
+    let event = letter("e1", "on-library-uploaded", &[kind, ("ce-id", "e1")], &data);
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    let runs = bench.runs("u1").await;
+    let failed: Vec<_> = runs.iter().map(|run| (run.status, run.job_id.clone())).collect();
+    assert_eq!(failed, [(Status::Failed, screen::job_id(&waiting, generation).unwrap())]);
+}
+
+#[tokio::test]
 async fn a_report_that_could_not_be_taken_over_has_its_run_looked_into() {
     let bench = Bench::new().await;
     let (run, execution) = bench.running("u1", 7).await;

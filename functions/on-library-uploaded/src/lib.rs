@@ -23,9 +23,6 @@ use utoipa_axum::router::OpenApiRouter;
 pub const FUNCTION: Function =
     Function::on("on-library-uploaded", Trigger::ObjectFinalized { bucket: places::UPLOADS }, router);
 
-/// Files of one folder that are looked at.
-const FILES_SEEN: u32 = 1000;
-
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(on_library_uploaded))
 }
@@ -36,10 +33,7 @@ async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> R
         tracing::info!(object = %object.path, "an upload outside a user's folders");
         return Ok(StatusCode::NO_CONTENT);
     };
-    let prefix = format!("{folder}/");
-    let beside = |meta: &ObjectMeta| !meta.path.name()[prefix.len()..].contains('/');
-    let mut files = world.blobs.list(places::UPLOADS, &prefix, None, FILES_SEEN).await?;
-    files.retain(beside);
+    let files = screen::files(&world.blobs, folder).await?;
     let of = |wanted: Part| files.iter().filter(move |file| place(file.path.name()).is_some_and(|(.., p)| p == wanted));
     let (settings, target) = (of(Part::Settings).next(), of(Part::Target).next());
     let screen = read(&world.blobs, settings, target).await?;

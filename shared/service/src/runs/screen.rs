@@ -2,11 +2,14 @@
 //! as `target.fasta` and, if wanted, `screen.yaml` with everything a submission may say.
 
 use super::submit::{OnInvalid, Submission};
+use crate::places;
 use domain::{IdError, JobId, Priority, Source, Strategy, Uid};
-use platform::{BlobPath, Ids};
+use platform::{BlobPath, Blobs, Ids, ObjectMeta};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Files of one folder that are looked at.
+const FILES_SEEN: u32 = 1000;
 /// The most a target or settings may weigh, in bytes: more than a request may that makes them.
 pub const TEXT_LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -55,6 +58,14 @@ pub fn place(name: &str) -> Option<(Uid, &str, Part)> {
         _ => Part::Library,
     };
     Some((Uid::try_from(uid.to_owned()).ok()?, folder, part))
+}
+
+/// What lies in a screen's folder itself.
+pub async fn files(blobs: &Blobs, folder: &str) -> platform::Result<Vec<ObjectMeta>> {
+    let prefix = format!("{folder}/");
+    let mut files = blobs.list(places::UPLOADS, &prefix, None, FILES_SEEN).await?;
+    files.retain(|meta| !meta.path.name()[prefix.len()..].contains('/'));
+    Ok(files)
 }
 
 /// The run that an uploaded library is: always the same for one writing of the object.

@@ -18,6 +18,10 @@ fn router() -> OpenApiRouter<World> {
 }
 
 async fn on_notice(State(world): State<World>, change: DocumentChange) -> Result<StatusCode> {
+    if change.text("job_id").is_none() {
+        // It tells of an endpoint that was disabled, which is for its owner alone.
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let Some(notice) = world.docs.find::<Notice>(&change.path).await? else { return Ok(StatusCode::NO_CONTENT) };
     let notice = notice.value;
     let webhooks = webhooks::of(&world.docs, &notice.uid).await?;

@@ -57,6 +57,18 @@ async fn a_delivery_that_was_tried_is_not_made_new() {
 }
 
 #[tokio::test]
+async fn that_an_endpoint_was_disabled_is_sent_to_nobody() {
+    let bench = Bench::new().await;
+    bench.webhook("u1", "https://example.org/").await;
+    let gone = bench.webhook("u1", "https://gone.example.org/").await;
+    let notice = domain::DisabledNotice::new(gone.id, domain::DisabledReason::Gone, bench.now());
+    let path = places::notice(&bench.caller("u1").uid, &notice.id());
+    bench.world.docs.create(&path, &notice).await.unwrap();
+    assert_eq!(bench.tell(FUNCTION, bench.document_event(&path).await).await, StatusCode::NO_CONTENT);
+    assert_eq!(deliveries(&bench).await, []);
+}
+
+#[tokio::test]
 async fn who_did_not_ask_was_disabled_or_came_later_hears_nothing() {
     let bench = Bench::new().await;
     let run = bench.finished("u1", 3).await;

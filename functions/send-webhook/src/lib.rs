@@ -7,7 +7,9 @@ mod http;
 mod sign;
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Attempting, Delivery, DeliveryOutcome, DisabledReason, Timestamp, Verdict, Webhook, Webhooks};
+use domain::{
+    Attempting, Delivery, DeliveryOutcome, DisabledNotice, DisabledReason, Timestamp, Verdict, Webhook, Webhooks,
+};
 use platform::{DocPath, Versioned, Write};
 use service::{
     Function, Result, Trigger, World,
@@ -82,7 +84,7 @@ async fn record(world: &World, path: &DocPath, attempt: usize, outcome: Delivery
     }
 }
 
-/// The delivery and, where there is a reason to, its disabled endpoint: both or neither.
+/// The delivery and, where there is a reason to, its disabled endpoint and what its owner is told of it: all or nothing.
 async fn store(
     world: &World,
     read: &Versioned<Delivery>,
@@ -97,6 +99,8 @@ async fn store(
         && webhook.disable(reason, delivery.created_at, now)
     {
         tracing::warn!(webhook.id = %webhook.id, ?reason, "webhook disabled");
+        let notice = DisabledNotice::new(delivery.webhook_id.clone(), reason, now);
+        writes.push(Write::create(places::notice(&delivery.uid, &notice.id()), &notice)?);
         writes.push(Write::replace(webhooks.path, &webhooks.value, webhooks.version)?);
     }
     world.docs.commit(writes).await

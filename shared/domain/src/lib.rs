@@ -47,4 +47,6 @@ pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary, Tally};
 pub use tier::{Limits, Role, Scope, Tier};
 pub use time::Timestamp;
-pub use webhook::{Disabled, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks};
+pub use webhook::{
+    Disabled, DisabledNotice, DisabledReason, MAX_WEBHOOKS, OVERLAP_SECONDS, Secret, Webhook, WebhookId, Webhooks,
+};

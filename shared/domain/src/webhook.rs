@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 
 /// Endpoints a user may have.
 pub const MAX_WEBHOOKS: usize = 10;
+/// How long it is kept for its owner to read that an endpoint was disabled.
+const NOTICE_KEPT_SECONDS: u64 = 7 * 24 * 3600;
 /// How long a secret goes on signing beside the one that took its place.
 pub const OVERLAP_SECONDS: u64 = 24 * 3600;
 /// Secrets that sign at the same time: each adds a signature to a header, and receivers look at all of them.
@@ -48,6 +50,19 @@ pub enum DisabledReason {
 pub struct Disabled {
     pub reason: DisabledReason,
     pub since: Timestamp,
+}
+
+/// What the owner of a disabled endpoint is told, in a document beside the notices of their runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DisabledNotice {
+    /// Always `webhook.disabled`.
+    pub event: String,
+    pub webhook_id: WebhookId,
+    pub reason: DisabledReason,
+    /// When it was disabled.
+    pub at: Timestamp,
+    /// When the document may be forgotten.
+    pub expire_at: Timestamp,
 }
 
 /// One endpoint.
@@ -91,6 +106,18 @@ impl Secret {
     /// The secret itself: for the answer that shows it once, and for signing.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl DisabledNotice {
+    pub fn new(webhook_id: WebhookId, reason: DisabledReason, at: Timestamp) -> Self {
+        let expire_at = at.plus_seconds(NOTICE_KEPT_SECONDS);
+        DisabledNotice { event: "webhook.disabled".to_owned(), webhook_id, reason, at, expire_at }
+    }
+
+    /// The id of the document: another one each time the endpoint is disabled.
+    pub fn id(&self) -> String {
+        format!("{}.{}.{}", self.webhook_id, self.event, self.at)
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::DeliveryState;
 use receiver::{Receiver, bench, due, stands};
 use serde_json::json;
-use service::testing::{Bench, push};
+use service::testing::{Bench, push, user};
 use std::time::Duration;
 
 async fn send(bench: &Bench, id: &str) {
@@ -102,6 +102,9 @@ async fn an_endpoint_that_is_gone_hears_nothing_more() {
     send(&bench, "msg_1").await;
     let disabled = endpoint(&bench, &webhook.id).await.disabled.unwrap();
     assert_eq!((disabled.reason, disabled.since), (DisabledReason::Gone, bench.now()));
+    let notice = DisabledNotice::new(webhook.id.clone(), DisabledReason::Gone, bench.now());
+    let told = bench.world.docs.get::<DisabledNotice>(&places::notice(&user("u1"), &notice.id())).await.unwrap();
+    assert_eq!(told.value, notice, "its owner is told");
     send(&bench, "msg_2").await;
     assert_eq!((receiver.seen().len(), stands(&bench, "msg_2").await.state), (1, DeliveryState::Dropped));
 }

@@ -2,7 +2,7 @@
 //! shards, and the library's sizes. A submission is planned by this, and an estimate tells the same.
 
 use super::{
-    library::Judged,
+    library::Sizes,
     shards::{self, REPORT_LIMIT},
 };
 use crate::{World, chain, places};
@@ -33,20 +33,20 @@ pub async fn learned(docs: &Docs, model: &dyn Model) -> Option<Learned> {
 pub fn plan(
     model: &dyn Model,
     accepted: &Accepted,
-    judged: &Judged,
+    sizes: &Sizes,
     learned: Option<&Learned>,
     strategy: Strategy,
     slots: u32,
 ) -> Plan {
     let mut load_seconds = 0.0;
-    let mut sizes = vec![];
-    for (most_atoms, class) in &judged.sizes.0 {
+    let mut classes = vec![];
+    for (most_atoms, class) in &sizes.0 {
         let heavy_atoms = class.heavy_atoms.div_ceil(u64::from(class.ligands.max(1))) as u32;
         let profile = times(model, accepted, heavy_atoms, learned);
         load_seconds = profile.load_seconds;
-        sizes.push(SizeClass { most_atoms: *most_atoms, items: class.ligands, item_seconds: profile.item_seconds });
+        classes.push(SizeClass { most_atoms: *most_atoms, items: class.ligands, item_seconds: profile.item_seconds });
     }
-    Planning { sizes: &sizes, load_seconds, strategy, slots }.plan()
+    Planning { sizes: &classes, load_seconds, strategy, slots }.plan()
 }
 
 fn times(model: &dyn Model, accepted: &Accepted, heavy_atoms: u32, learned: Option<&Learned>) -> CostProfile {

@@ -44,6 +44,7 @@ pub fn completed(run: &Run, index: u32, attempt: u32) -> Outcome {
         files: BTreeMap::from([("cif".to_owned(), structure.name().to_owned())]),
         error: None,
         simulated: false,
+        cached: false,
         provenance: BTreeMap::new(),
     }
 }

@@ -29,6 +29,11 @@ pub fn object_removed(state: &mut State, pid: Pid, path: &BlobPath) {
     owns(state, pid, uid, path.name());
 }
 
+/// An object's content is taken over by a process that works for one user.
+pub fn object_copied(state: &mut State, pid: Pid, from: &BlobPath) {
+    object_removed(state, pid, from);
+}
+
 /// A report is on its way.
 pub fn report_sent(state: &mut State, run: &str) {
     *state.watch.reporting.entry(run.to_owned()).or_default() += 1;

@@ -70,6 +70,57 @@ async fn of_known_and_new_ligands_only_the_new_ones_are_run_and_paid_for() {
     assert_eq!(before, after);
 }
 
+/// A batch of so many molecules, no two the same: ethers, amines and thioethers of two chains.
+async fn library(bench: &Bench, ligands: usize) -> Run {
+    let chain = |length: usize| "C".repeat(length);
+    let pairs = (1..=27).flat_map(|short| (short..=27).map(move |long| (short, long)));
+    let molecules = pairs.flat_map(|(a, b)| ["O", "N", "S"].map(|bridge| format!("{}{bridge}{}", chain(a), chain(b))));
+    let rows: Vec<_> = molecules.take(ligands).map(|smiles| serde_json::json!({"smiles": smiles})).collect();
+    let body = serde_json::json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": rows});
+    let batch: BatchRequest = serde_json::from_value(body).unwrap();
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
+    submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap()
+}
+
+/// Workers run every shard that waits, a minute each, and the results are written; the run, and how many items they ran.
+async fn run_to_its_end(bench: &Bench, run: &Run) -> (Run, usize) {
+    let mut ran = 0;
+    for shard in 0..run.plan.as_ref().unwrap().all_shards() {
+        if bench.shard(run, shard).await.done {
+            continue;
+        }
+        bench.launch(run, &[shard]).await;
+        bench.claim(run, shard).await;
+        for index in bench.items(run, shard).await {
+            bench.world.blobs.put_bytes(&structure(run, index), "data_", PutOptions::default()).await.unwrap();
+            ran += 1;
+        }
+        bench.final_report(run, shard, 1).await;
+        shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
+    }
+    shards::evaluate(&bench.world, &run.uid, &run.job_id).await.unwrap();
+    (bench.finish(&bench.run(run).await).await, ran)
+}
+
+#[tokio::test]
+async fn a_thousand_ligands_and_then_fifty_more_take_gpus_for_fifty() {
+    let bench = Bench::with(|settings| settings.limits = false).await;
+    let first = heard(&bench, &library(&bench, 1000).await).await;
+    let (first, ran) = run_to_its_end(&bench, &first).await;
+    assert_eq!((ran, first.cached, first.progress.completed), (1000, 0, 1000));
+    let second = heard(&bench, &library(&bench, 1050).await).await;
+    assert_eq!((second.cached, second.progress.completed), (1000, 1000));
+    let to_run = second.plan.as_ref().unwrap().shards;
+    let estimates = (first.cost.estimated_usd.unwrap(), second.cost.estimated_usd.unwrap());
+    assert!(estimates.1 < 0.1 * estimates.0, "{estimates:?}");
+    let (second, ran) = run_to_its_end(&bench, &second).await;
+    assert_eq!((ran, second.cached, second.progress.completed), (50, 1000, 1050));
+    assert_eq!(second.cost.gpu_seconds, 60.0 * f64::from(to_run), "what these fifty took");
+    let third = heard(&bench, &library(&bench, 1050).await).await;
+    let (third, ran) = run_to_its_end(&bench, &third).await;
+    assert_eq!((ran, third.cost.gpu_seconds, third.progress.completed), (0, 0.0, 1050));
+}
+
 #[tokio::test]
 async fn a_run_of_known_ligands_only_ends_without_a_worker() {
     let bench = Bench::new().await;

@@ -85,17 +85,17 @@ async fn try_to_learn(world: &World, uid: &Uid, job: &JobId, shard: &Shard) -> R
 }
 
 /// What a shard's last report tells of times. Nothing where not one undisturbed attempt on the pool's GPUs ran all of it,
-/// or where a stand-in made any of its results.
+/// or where a stand-in made any of its results, or any was taken over.
 async fn measurement(world: &World, run: &Run, model: &dyn Model, shard: &Shard) -> Result<Option<Measurement>> {
     let Some(report) = shard.report.as_ref().filter(|_| shard.attempt == 1) else { return Ok(None) };
     let report = BlobPath::new(places::REPORTS, report.clone())?;
     let report = world.blobs.get_json::<Report>(&report, REPORT_LIMIT).await?;
     let Some(timing) = report.timing.filter(|timing| timing.device == places::GPU) else { return Ok(None) };
     let items = shards::input(&world.blobs, &run.uid, &run.job_id, shard.shard).await?.items;
-    let simulated = report.outcomes.iter().any(|outcome| outcome.simulated);
+    let not_run = report.outcomes.iter().any(|outcome| outcome.simulated || outcome.cached);
     let completed = report.outcomes.iter().filter(|outcome| outcome.status == OutcomeStatus::Completed).count();
     let again = timing.starts as usize > items.len().div_ceil(model.group());
-    if simulated || again || (completed as f64) < COMPLETED * items.len() as f64 {
+    if not_run || again || (completed as f64) < COMPLETED * items.len() as f64 {
         return Ok(None);
     }
     let built_in = |heavy_atoms| model.profile(run.target_residues, heavy_atoms, &run.parameters);

@@ -52,10 +52,10 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
             world.blobs.delete(&library).await?;
         }
     }
+    reuse::withdraw(&world.blobs, run).await?;
     remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
     remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
-    reuse::withdraw(&world.blobs, run).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
     Ok(())
 }

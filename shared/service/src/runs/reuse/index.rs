@@ -139,3 +139,54 @@ pub(super) fn number(bytes: &[u8], at: usize) -> u32 {
 pub(super) fn damaged(what: &'static str) -> Error {
     Error::internal(what, io::Error::other("it is cut off"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bench;
+
+    fn hash(n: u32) -> LigandHash {
+        LigandHash::of(&n.to_string())
+    }
+
+    /// What is found of these hashes in an index of the first `size` ones.
+    async fn found(size: u32, mut wanted: Vec<LigandHash>) -> Vec<Answer> {
+        let bench = Bench::new().await;
+        let run = bench.submit("u1", 1).await;
+        let answers = (0..size).map(|n| Answer { hash: hash(n), item: n + 1, shard: n / 60 });
+        Answers(answers.collect()).write(&bench.world.blobs, &run).await.unwrap();
+        let path = places::answers(&run.uid, &run.job_id).unwrap();
+        let index = Index::open(&bench.world.blobs, path).await.unwrap().unwrap();
+        wanted.sort_unstable();
+        let mut found = vec![];
+        let mut take = |at: usize, answer: Answer| {
+            assert_eq!(answer.hash, wanted[at]);
+            found.push(answer);
+        };
+        index.find(&wanted, &mut take).await.unwrap();
+        found
+    }
+
+    #[tokio::test]
+    async fn every_ligand_of_a_run_is_found_in_its_index_and_no_other() {
+        // Two and a half megabytes: it is read in several pieces.
+        let of_both = found(100_000, (50_000..150_000).map(hash).collect()).await;
+        assert_eq!(of_both.len(), 50_000);
+        assert!(
+            of_both.iter().all(|answer| answer.hash == hash(answer.item - 1) && answer.shard == (answer.item - 1) / 60)
+        );
+        let one = found(100_000, vec![hash(77_777), hash(100_000)]).await;
+        assert_eq!(one, [Answer { hash: hash(77_777), item: 77_778, shard: 77_777 / 60 }]);
+        assert_eq!(found(1, vec![hash(0), hash(1)]).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_index_that_is_gone_or_no_index_answers_nothing() {
+        let bench = Bench::new().await;
+        let run = bench.submit("u1", 1).await;
+        let path = places::answers(&run.uid, &run.job_id).unwrap();
+        assert!(Index::open(&bench.world.blobs, path.clone()).await.unwrap().is_none());
+        bench.world.blobs.put_bytes(&path, "short", PutOptions::default()).await.unwrap();
+        assert!(Index::open(&bench.world.blobs, path).await.unwrap().is_none());
+    }
+}

@@ -20,9 +20,6 @@ mod list;
 mod look;
 mod take;
 
-#[cfg(test)]
-mod tests;
-
 pub use index::Answers;
 pub use list::{Listed, Listing};
 pub use look::{Reuse, Wanted, look};

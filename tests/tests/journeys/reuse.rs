@@ -100,31 +100,3 @@ async fn a_library_that_is_known_ends_without_a_gpu_and_only_for_who_had_it_run(
     anew["parameters"] = json!({"seed": 7});
     assert_eq!(hub.client.run_batch(&anew).await["cached"], 0);
 }
-
-/// So many molecules, no two the same: ethers, amines and thioethers of two chains.
-fn library(ligands: usize) -> Value {
-    let chain = |length: usize| "C".repeat(length);
-    let pairs = (1..=27).flat_map(|short| (short..=27).map(move |long| (short, long)));
-    let molecules = pairs.flat_map(|(a, b)| ["O", "N", "S"].map(|bridge| format!("{}{bridge}{}", chain(a), chain(b))));
-    let rows: Vec<_> = molecules.take(ligands).map(|smiles| json!({"smiles": smiles})).collect();
-    assert_eq!(rows.len(), ligands);
-    json!({"model": "boltz2", "protein_sequence": target(), "ligands": rows})
-}
-
-#[tokio::test]
-async fn a_thousand_ligands_and_then_fifty_more_take_gpus_for_fifty() {
-    let hub = start(&QUICK).await;
-    let first = hub.client.run_batch(&library(1000)).await;
-    assert_eq!((&first["status"], &first["completed_jobs"]), (&json!("completed"), &json!(1000)));
-    let second = hub.client.run_batch(&library(1050)).await;
-    assert_eq!((&second["status"], &second["completed_jobs"]), (&json!("completed"), &json!(1050)));
-    let shards = shards(&hub, &second).await;
-    assert_eq!((&second["cached"], run_on_gpus(&shards)), (&json!(1000), 50));
-    let spent: f64 = shards.iter().filter(|shard| shard.launch == 0).map(|shard| shard.gpu_seconds).sum();
-    assert_eq!(spent, 0.0);
-    let (once, twice) = (&first["cost"]["estimated_usd"], &second["cost"]["estimated_usd"]);
-    assert!(twice.as_f64().unwrap() < 0.1 * once.as_f64().unwrap(), "{twice} after {once}");
-    let (before, after) = (rows(&hub, &id(&first)).await, rows(&hub, &id(&second)).await);
-    assert_eq!((after.len(), after.values().filter(|row| row["cached"] == true).count()), (1050, 1000));
-    assert!(before.iter().all(|(ligand, row)| values(row) == values(&after[ligand])));
-}

@@ -32,7 +32,7 @@ async fn a_finished_shard_teaches_and_the_next_submission_is_planned_by_it() {
 async fn what_a_stand_in_made_or_something_else_than_the_gpu_teaches_nothing() {
     let bench = Bench::new().await;
     type Change = fn(&mut Report);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
         ("simulated", |report| report.outcomes[1].simulated = true),
         ("cached", |report| report.outcomes[1].cached = true),
         ("a CPU", |report| report.timing.as_mut().unwrap().device = "cpu".into()),

@@ -10,6 +10,7 @@ use service::{
     runs::{
         self,
         results::{self, Layout},
+        reuse,
     },
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +45,8 @@ async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
     let finish = |run: &mut Run| run.finish(token, summary.clone(), simulated, world.clock.now().into());
     let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
         tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");
-        return Ok(runs::remove_objects(&world.blobs, &run.uid, &run.job_id).await?);
+        runs::remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
+        return Ok(reuse::withdraw(&world.blobs, run).await?);
     };
     if ended.value.results == Some(token) {
         let (completed, failed) = (summary.completed_jobs, summary.failed_jobs);

@@ -61,6 +61,7 @@ async fn a_batch_is_completed_once_its_results_are_written() {
     assert_eq!(
         names,
         [
+            "answers.idx",
             "batch_results.json",
             "layout.json",
             "orders.idx",

@@ -37,7 +37,10 @@ async fn look(world: &World, run: &Run, limit_usd: f64, held: &[LeasedShard]) ->
     let spent_seconds = world.docs.aggregate(&all, &["gpu_seconds"]).await?.sums[0];
     let done = world.docs.aggregate(&all.clone().equals("done", true), &["gpu_seconds"]).await?;
     let planned = run.plan.as_ref().map_or(0.0, |plan| plan.shard_seconds());
-    let shard_seconds = if done.count > 0 { done.sums[0] / done.count as f64 } else { planned };
+    // Shards whose results were known took nothing, and tell nothing.
+    let known = run.plan.as_ref().map_or(0, |plan| plan.known.shards() - plan.known.gone);
+    let done_by_workers = done.count.saturating_sub(known.into());
+    let shard_seconds = if done_by_workers > 0 { done.sums[0] / done_by_workers as f64 } else { planned };
     let (mut in_flight_seconds, mut at_work) = (0.0, BTreeSet::new());
     for state in [ShardState::Launched, ShardState::Running] {
         for shard in world.docs.query::<Shard>(&all.clone().equals("state", json!(state))).await? {

@@ -8,7 +8,7 @@ mod leases;
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{
-    Demand, Lane, Lease, LeasedShard, MAX_LAUNCHES, Pool, Run, Shard, Timestamp,
+    Demand, Lane, Lease, LeasedShard, MAX_LAUNCHES, Plan, Pool, Run, Shard, Timestamp,
     safeguard::{Safeguard, holds},
 };
 use platform::{Docs, Query, Versioned};
@@ -111,7 +111,7 @@ async fn waiting(world: &World) -> Result<(Vec<Run>, Vec<Demand>)> {
     runs.extend(queue::waiting(&world.docs, Lane::Bulk).await?);
     let all_it_has = |run: &Run| {
         let demand = Demand::of(run, world.settings.slots(), 0)?;
-        Some(Demand { pending: run.plan.as_ref().map_or(0, |plan| plan.shards), ..demand })
+        Some(Demand { pending: run.plan.as_ref().map_or(0, Plan::to_run), ..demand })
     };
     Ok(runs.into_iter().filter_map(|run| all_it_has(&run).map(|demand| (run, demand))).unzip())
 }

@@ -2,7 +2,7 @@
 //! through, without one being made.
 
 use axum::{Json, extract::State};
-use domain::{Demand, Lane, Rejected, Run, Strategy};
+use domain::{Demand, Forecast, Lane, Rejected, Run, Strategy};
 use serde::Serialize;
 use serde_json::Value;
 use service::{
@@ -45,7 +45,8 @@ struct Estimate {
     rejected_rows: u32,
     /// The first hundred of the rejected rows that are no duplicates.
     rejected: Vec<Rejected>,
-    /// Accepted rows whose result is known already and costs nothing.
+    /// Accepted rows whose result an earlier run of the user has: they cost nothing, and the strategies tell of the others
+    /// only.
     cached_rows: u32,
     /// The strategy of the request.
     strategy: Strategy,
@@ -63,7 +64,8 @@ struct StrategyEstimate {
     usd: f64,
     /// Seconds from the first start to the end on GPUs that nobody else wants.
     seconds: f64,
-    /// Seconds until its first ligand gets a GPU, as the queue stands; null where that lies too far ahead to say.
+    /// Seconds until its first ligand gets a GPU, as the queue stands; null where that lies too far ahead to say, or where
+    /// none needs one.
     start_seconds: Option<f64>,
     /// Seconds until its last ligand has ended, as the queue stands; null where that lies too far ahead to say. What is
     /// submitted later and has the right of way is not foreseen.
@@ -85,7 +87,7 @@ async fn estimate(
     let asked = read(caller, &world, body)?;
     let (strategy, model) = (asked.submission.strategy, asked.submission.model);
     let lane = if asked.submission.batch { Lane::Bulk } else { Lane::Interactive };
-    let Quote { judged, runs } = quote(&world.submitting(), asked).await?;
+    let Quote { judged, cached, runs } = quote(&world.submitting(), asked).await?;
     let standing = Standing::read(&world, lane).await?;
     let strategies = runs.into_iter().filter_map(|(run, refusal)| told(&world, &standing, run, refusal));
     Ok(Json(Estimate {
@@ -95,7 +97,7 @@ async fn estimate(
         accepted_rows: judged.accepted,
         rejected_rows: judged.rejected,
         rejected: judged.listed,
-        cached_rows: 0,
+        cached_rows: cached,
         strategy,
         strategies: strategies.collect(),
     }))
@@ -112,8 +114,12 @@ fn read(caller: Caller, world: &World, body: Body<Value>) -> Result<Asked> {
 
 fn told(world: &World, standing: &Standing, run: Run, refusal: Option<Problem>) -> Option<StrategyEstimate> {
     let demand = Demand::of(&run, world.settings.slots(), 0)?;
-    let forecast = standing.forecast_new(world, demand);
     let plan = run.plan?;
+    let forecast = if plan.shards > 0 {
+        standing.forecast_new(world, demand)
+    } else {
+        Forecast { end_seconds: Some(0.0), ..Forecast::default() }
+    };
     Some(StrategyEstimate {
         strategy: run.strategy,
         shards: plan.shards,

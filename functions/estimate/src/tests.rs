@@ -43,6 +43,32 @@ async fn an_estimate_is_the_plan_of_the_submission_that_follows_with_every_strat
 }
 
 #[tokio::test]
+async fn what_the_user_has_already_is_counted_and_costs_nothing() {
+    let bench = Bench::new().await;
+    bench.finished("u1", 30).await;
+    let body = batch(33, json!({"strategy": "sequential"}));
+    let told = ask(&bench, &body).await.body;
+    assert_eq!((&told["accepted_rows"], &told["cached_rows"]), (&json!(33), &json!(30)));
+    let run = submitted(&bench, &body).await;
+    let mine = &told["strategies"][0];
+    assert_eq!((run.cached, run.plan.as_ref().unwrap().items), (30, 3));
+    assert_eq!(mine["gpu_seconds"], json!(run.plan.unwrap().gpu_seconds));
+    assert_eq!(mine["usd"], json!(run.cost.estimated_usd));
+    let anew = bench.post(FUNCTION, "u2", "/api/v1/estimate", None, &body).await.body;
+    assert_eq!(anew["cached_rows"], 0);
+    assert!(anew["strategies"][0]["usd"].as_f64().unwrap() > 2.0 * mine["usd"].as_f64().unwrap());
+    let known = ask(&bench, &batch(30, json!({}))).await.body;
+    for strategy in known["strategies"].as_array().unwrap() {
+        assert_eq!(
+            (&strategy["shards"], &strategy["usd"], &strategy["refusal"]),
+            (&json!(0), &json!(0.0), &Value::Null)
+        );
+        assert_eq!((&strategy["start_seconds"], &strategy["finish_seconds"]), (&Value::Null, &json!(0.0)));
+    }
+    assert_eq!(known["strategies"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
 async fn nothing_is_written() {
     let bench = Bench::new().await;
     bench.happened().await;

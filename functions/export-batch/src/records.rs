@@ -35,5 +35,6 @@ fn properties(row: &ResultRow) -> Vec<(String, String)> {
     add("error_code", row.error.as_ref().map(|error| error.code.clone()));
     add("error_message", row.error.as_ref().map(|error| error.message.clone()));
     add("simulated", Some(row.simulated.to_string()));
+    add("cached", Some(row.cached.to_string()));
     properties
 }

@@ -75,6 +75,7 @@ fn columns(other: &[String]) -> Vec<Column<'_>> {
         Column::Text("error_code", |row| row.error.as_ref().map(|error| error.code.clone())),
         Column::Text("error_message", |row| row.error.as_ref().map(|error| error.message.clone())),
         Column::Flag("simulated", |row| Some(row.simulated)),
+        Column::Flag("cached", |row| Some(row.cached)),
     ]);
     columns
 }

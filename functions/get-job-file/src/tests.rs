@@ -68,6 +68,7 @@ impl Bench {
             files: names,
             error: None,
             simulated: true,
+            cached: false,
             provenance: BTreeMap::new(),
         }
     }
@@ -138,6 +139,8 @@ fn run(batch: bool, status: Status) -> Run {
         target_residues: 1,
         items,
         rejected: 0,
+        cached: 0,
+        question: None,
         lane: Lane::Bulk,
         weight: 1,
         priority: Priority::Normal,
@@ -145,7 +148,15 @@ fn run(batch: bool, status: Status) -> Run {
         max_concurrent: None,
         max_cost_usd: None,
         ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan { shards: 1, items, gpu_seconds: 1.0, seconds: 1.0, ready: true, groups: vec![] }),
+        plan: Some(Plan {
+            shards: 1,
+            items,
+            gpu_seconds: 1.0,
+            seconds: 1.0,
+            ready: true,
+            groups: vec![],
+            known: domain::Known::default(),
+        }),
         dispatchable: false,
         progress: Progress::default(),
         progress_at: now(),

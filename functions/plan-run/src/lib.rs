@@ -1,18 +1,20 @@
 //! `plan-run`: a run's document was written. While the run waits to be cut into shards, its library is read line by
 //! line, once, and every shard gets its input object and then its document: where the plan has ligands of like size share
 //! shards, one shard of each size is being filled. The plan itself was decided with the submission, so doing this again,
-//! or twice at once, makes the same shards, and whoever takes over goes on where it stopped.
+//! or twice at once, makes the same shards, and whoever takes over goes on where it stopped. Ligands whose results the
+//! user has already get shards of their own, which are done as soon as the results are copied.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Group, Item, JobId, Plan, Run, Shard, Status, Timestamp, Uid};
+use domain::{Group, Item, JobId, Plan, Price, Run, Shard, Status, Uid};
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
-use platform::{Blobs, Docs, Error, PutOptions, Write};
+use platform::{Blobs, Docs, Error, PutOptions, Query, Write};
 use service::{
     Function, Problem, Result, Trigger, World,
     events::DocumentChange,
     places,
     runs::{
         self,
+        reuse::{self, Listed, Listing},
         shards::{self, ShardInput},
     },
 };
@@ -26,6 +28,8 @@ pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten
 const COMMIT: usize = 400;
 /// Objects written at once.
 const SIDE_BY_SIDE: usize = 32;
+/// Shards whose results are copied at once, each some files at a time.
+const TAKEN_SIDE_BY_SIDE: usize = 8;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(plan_run))
@@ -37,18 +41,27 @@ async fn plan_run(State(world): State<World>, change: DocumentChange) -> Result<
     }
     let Some(run) = world.docs.find::<Run>(&change.path).await? else { return Ok(StatusCode::NO_CONTENT) };
     let waits = run.value.status == Status::Queued && run.value.plan.as_ref().is_some_and(|plan| !plan.ready);
+    let cached = run.value.cached > 0;
+    let (uid, job) = (run.value.uid.clone(), run.value.job_id.clone());
     if waits {
         plan(&world, run.value).await?;
+    }
+    if cached {
+        // All that is to be done may be done, and no worker reports. Who dies before this is called again, because of
+        // the document just written.
+        shards::evaluate(&world, &uid, &job).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn plan(world: &World, run: Run) -> Result<()> {
     write_shards(world, &run).await?;
+    let taken = taken_over(world, &run).await?;
     let ready = |run: &mut Run| match &mut run.plan {
         Some(plan) if run.status == Status::Queued && !plan.ready => {
             plan.ready = true;
             run.dispatchable = true;
+            taken.tell(run);
             true
         }
         _ => false,
@@ -61,26 +74,60 @@ async fn plan(world: &World, run: Run) -> Result<()> {
     Ok(shards::wake_dispatcher(world).await?)
 }
 
+/// What was taken over of the results that were known when the run was submitted.
+#[derive(Default)]
+struct Taken {
+    items: u32,
+    /// Shards of which it is all.
+    shards: u32,
+}
+
+impl Taken {
+    /// Counts it as ended; what is gone since is to be run, and paid for.
+    fn tell(&self, run: &mut Run) {
+        run.cached = self.items;
+        run.count(self.items, 0, 0);
+        if let Some(plan) = run.plan.as_mut().filter(|plan| plan.known.items() > self.items) {
+            plan.lose_known(plan.known.items() - self.items, plan.known.shards().saturating_sub(self.shards));
+            run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
+            run.charge();
+        }
+    }
+}
+
+async fn taken_over(world: &World, run: &Run) -> Result<Taken> {
+    if run.cached == 0 {
+        return Ok(Taken::default());
+    }
+    let shards = Query::collection(places::shards(&run.uid, &run.job_id));
+    let items = world.docs.aggregate(&shards, &["cached"]).await?.sums[0] as u32;
+    let shards = world.docs.count(&shards.equals("done", true)).await? as u32;
+    Ok(Taken { items, shards })
+}
+
 /// Writes every shard's input and then its document: where an earlier planning was interrupted, what has both stays.
 async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
     let there = written(world, run).await?;
     let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
+    let mut known = Listing::open(&world.blobs, run).await?;
     let mut groups = Open::all(plan);
-    let (mut positions, mut inputs) = (vec![], vec![]);
-    for _ in 0..plan.items {
+    let (mut positions, mut filled) = (vec![], vec![]);
+    for _ in 0..plan.all_items() {
         let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
         let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
         let item = serde_json::from_str::<Item>(&line).map_err(Problem::internal)?;
-        let group = groups.get_mut(plan.group_of(item.heavy_atoms)).filter(|group| group.left > 0);
+        let listed = known.of(item.index).await?;
+        let group = plan.group_of(item.heavy_atoms, listed.is_some());
+        let group = groups.get_mut(group).filter(|group| group.left > 0);
         let group = group.ok_or_else(|| Error::Invalid("the library holds other sizes than its plan".into()))?;
         positions.extend(group.position.to_le_bytes());
-        inputs.extend(group.add(plan, item).filter(|input| !there.contains(&input.shard)));
-        if inputs.len() == COMMIT {
-            write(world, run, plan, std::mem::take(&mut inputs)).await?;
+        filled.extend(group.add(plan, item, listed).filter(|filled| !there.contains(&filled.input.shard)));
+        if filled.len() == COMMIT {
+            write(world, run, &known.runs, std::mem::take(&mut filled)).await?;
         }
     }
-    write(world, run, plan, inputs).await?;
+    write(world, run, &known.runs, filled).await?;
     if plan.is_grouped() {
         let path = places::positions(&run.uid, &run.job_id)?;
         world.blobs.put_bytes(&path, positions, PutOptions::default()).await?;
@@ -88,21 +135,33 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Writes some shards: all their inputs, then their documents.
-async fn write(world: &World, run: &Run, plan: &Plan, inputs: Vec<ShardInput>) -> Result<()> {
-    if inputs.is_empty() {
+/// Writes some shards: all their inputs, then their documents. `known` are the runs that have what is taken over.
+async fn write(world: &World, run: &Run, known: &[JobId], filled: Vec<Filled>) -> Result<()> {
+    if filled.is_empty() {
         return Ok(());
     }
-    let shards: Vec<_> = inputs.iter().map(|input| input.shard).collect();
-    let puts: Vec<_> = inputs.into_iter().map(|input| put(&world.blobs, run, input)).collect();
+    let (taken, new): (Vec<_>, Vec<_>) = filled.iter().partition(|filled| !filled.listed.is_empty());
+    let puts: Vec<_> = filled.iter().map(|filled| put(&world.blobs, run, &filled.input)).collect();
     stream::iter(puts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
-    create(&world.docs, &run.uid, &run.job_id, &shards, |shard| plan.size(shard), world.clock.now().into()).await
+    let copies = taken.into_iter().map(|filled| reuse::take_over(world, run, &filled.input, &filled.listed, known));
+    let copies = stream::iter(copies.collect::<Vec<_>>()).buffer_unordered(TAKEN_SIDE_BY_SIDE);
+    let mut shards = copies.try_collect::<Vec<_>>().await?;
+    let now = world.clock.now().into();
+    shards.extend(new.into_iter().map(|filled| Shard::new(filled.input.shard, filled.input.items.len() as u32, now)));
+    create(&world.docs, &run.uid, &run.job_id, &shards).await
+}
+
+/// A shard that has all its items, and what was found of them where that is known.
+struct Filled {
+    input: ShardInput,
+    listed: Vec<Listed>,
 }
 
 /// The shard of a group that is being filled.
 struct Open {
     shard: u32,
     items: Vec<Item>,
+    listed: Vec<Listed>,
     /// Where the next item stands in the order of the shards.
     position: u32,
     /// Items the group has yet to get.
@@ -114,7 +173,7 @@ impl Open {
     fn all(plan: &Plan) -> Vec<Open> {
         let (mut shard, mut position) = (0, 0);
         let open = |group: Group| {
-            let open = Open { shard, items: vec![], position, left: group.items };
+            let open = Open { shard, items: vec![], listed: vec![], position, left: group.items };
             (shard, position) = (shard + group.shards, position + group.items);
             open
         };
@@ -122,8 +181,9 @@ impl Open {
     }
 
     /// Puts an item into the shard; the shard, where that has filled it.
-    fn add(&mut self, plan: &Plan, item: Item) -> Option<ShardInput> {
+    fn add(&mut self, plan: &Plan, item: Item, listed: Option<Listed>) -> Option<Filled> {
         self.items.push(item);
+        self.listed.extend(listed);
         self.position += 1;
         self.left -= 1;
         if self.items.len() < plan.size(self.shard) as usize {
@@ -131,13 +191,13 @@ impl Open {
         }
         let input = ShardInput { shard: self.shard, items: std::mem::take(&mut self.items) };
         self.shard += 1;
-        Some(input)
+        Some(Filled { input, listed: std::mem::take(&mut self.listed) })
     }
 }
 
-async fn put(blobs: &Blobs, run: &Run, input: ShardInput) -> Result<()> {
+async fn put(blobs: &Blobs, run: &Run, input: &ShardInput) -> Result<()> {
     let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
-    blobs.put_json(&path, &input, PutOptions::default()).await?;
+    blobs.put_json(&path, input, PutOptions::default()).await?;
     Ok(())
 }
 
@@ -153,22 +213,15 @@ async fn written(world: &World, run: &Run) -> Result<BTreeSet<u32>> {
 }
 
 /// Creates the documents of shards; those that an earlier, interrupted planning made stay as they are.
-async fn create(
-    docs: &Docs,
-    uid: &Uid,
-    job: &JobId,
-    shards: &[u32],
-    size: impl Fn(u32) -> u32,
-    now: Timestamp,
-) -> Result<()> {
-    let new = |shard: u32| Write::create(places::shard(uid, job, shard), &Shard::new(shard, size(shard), now));
-    let writes = shards.iter().map(|shard| new(*shard)).collect::<Result<Vec<_>, _>>()?;
+async fn create(docs: &Docs, uid: &Uid, job: &JobId, shards: &[Shard]) -> Result<()> {
+    let new = |shard: &Shard| Write::create(places::shard(uid, job, shard.shard), shard);
+    let writes = shards.iter().map(new).collect::<Result<Vec<_>, _>>()?;
     match docs.commit(writes).await {
         Err(Error::AlreadyExists(_)) => {}
         outcome => return Ok(outcome?),
     }
     for shard in shards {
-        match docs.commit(vec![new(*shard)?]).await {
+        match docs.commit(vec![new(shard)?]).await {
             Ok(()) | Err(Error::AlreadyExists(_)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -9,6 +9,8 @@ use service::{
     testing::{Bench, SEQUENCE, post_event, router as served, smiles},
 };
 
+mod known;
+
 async fn created(bench: &Bench, run: &Run) -> Request<HttpBody> {
     bench.document_event(&places::job(&run.uid, &run.job_id)).await
 }
@@ -30,7 +32,7 @@ async fn planned(bench: &Bench) -> Run {
 }
 
 async fn count(bench: &Bench, run: &Run) -> u64 {
-    bench.world.docs.count(&platform::Query::collection(places::shards(&run.uid, &run.job_id))).await.unwrap()
+    bench.world.docs.count(&Query::collection(places::shards(&run.uid, &run.job_id))).await.unwrap()
 }
 
 #[tokio::test]
@@ -193,7 +195,7 @@ async fn what_is_planned_of_a_run_that_was_purged_meanwhile_is_removed() {
     bench.world.blobs.put_bytes(&library, kept, PutOptions::default()).await.unwrap();
     plan(&bench.world, run.clone()).await.unwrap();
     assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
-    let shards = platform::Query::collection(places::shards(&run.uid, &run.job_id));
+    let shards = Query::collection(places::shards(&run.uid, &run.job_id));
     let objects = bench.world.blobs.list(places::ARTIFACTS, &places::run_prefix(&run.uid, &run.job_id), None, 9).await;
     assert_eq!((bench.world.docs.count(&shards).await.unwrap(), objects.unwrap().len()), (0, 0));
 }

@@ -232,5 +232,14 @@ fn done(
     simulated: bool,
     provenance: BTreeMap<String, String>,
 ) -> Outcome {
-    Outcome { index, status: OutcomeStatus::Completed, scores, files, error: None, simulated, provenance }
+    Outcome {
+        index,
+        status: OutcomeStatus::Completed,
+        scores,
+        files,
+        error: None,
+        simulated,
+        cached: false,
+        provenance,
+    }
 }

@@ -64,9 +64,9 @@ impl Cloud {
         let link_key = access.link_key()?;
         let links = Links::signed(storage.clone(), link_key.clone().into_bytes());
         let store = Store::open(&data, clock.clone(), links.clone()).map_err(io::Error::other)?;
+        environment.extend(tools::commands(&environment, &executable));
         let settings = settings(&environment)?;
         let world = World::embedded(&store, clock, Ids::random(), access.verifier(), settings);
-        environment.extend(tools::commands(&environment, &executable));
         environment.extend(access.environment()?.map(|(name, value)| (name.to_owned(), value)));
         environment.insert("STORE_URL".into(), format!("file:{}", data.display()));
         environment.insert("STORAGE_URL".into(), storage.to_string());

@@ -1,29 +1,39 @@
 //! Which command-line tools the worker runs: the real ones where they are, our stand-in where they are not.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// The hidden command under which this executable is the stand-in.
 pub const STAND_IN: &str = "stand-in";
 
-/// The tools by the variable that names their command, the name on the PATH, and the stand-in's name for them.
-const TOOLS: [(&str, &str); 5] = [
-    ("BOLTZ_COMMAND", "boltz"),
-    ("CHAI_COMMAND", "chai-lab"),
-    ("RFDIFFUSION_COMMAND", "rfdiffusion"),
-    ("PROTEINMPNN_COMMAND", "proteinmpnn"),
-    ("RF2_COMMAND", "rf2"),
+/// The tools by the variable that names their command, the name on the PATH, which is also the stand-in's name for them,
+/// and the model they belong to.
+const TOOLS: [(&str, &str, &str); 5] = [
+    ("BOLTZ_COMMAND", "boltz", "boltz2"),
+    ("CHAI_COMMAND", "chai-lab", "chai1"),
+    ("RFDIFFUSION_COMMAND", "rfdiffusion", "rfantibody"),
+    ("PROTEINMPNN_COMMAND", "proteinmpnn", "rfantibody"),
+    ("RF2_COMMAND", "rf2", "rfantibody"),
 ];
 
-/// The variables a worker needs to find its tools; those the environment names already stay as they are.
+/// The variables a worker needs to find its tools, and the one that says which models have none; those the environment
+/// names already stay as they are.
 pub fn commands(environment: &BTreeMap<String, String>, executable: &Path) -> BTreeMap<String, String> {
     let path = environment.get("PATH").map_or("", String::as_str);
     let installed = |tool: &str| path.split(':').any(|folder| Path::new(folder).join(tool).is_file());
     let mut commands = BTreeMap::new();
-    for (variable, tool) in TOOLS {
+    let mut simulated = BTreeSet::new();
+    for (variable, tool, model) in TOOLS {
         if !environment.contains_key(variable) && !installed(tool) {
             let executable = executable.display().to_string().replace('\'', "'\\''");
             commands.insert(variable.to_owned(), format!("'{executable}' {STAND_IN} {tool}"));
+            simulated.insert(model);
         }
+    }
+    if !environment.contains_key("SIMULATED_MODELS") {
+        commands.insert("SIMULATED_MODELS".to_owned(), Vec::from_iter(simulated).join(","));
     }
     if !environment.contains_key("ACCELERATOR") && !installed("nvidia-smi") {
         commands.insert("ACCELERATOR".to_owned(), "cpu".to_owned());
@@ -46,5 +56,6 @@ mod tests {
         let commands = commands(&environment, Path::new("/opt/it's here/hub"));
         assert!(!commands.contains_key("BOLTZ_COMMAND") && !commands.contains_key("RF2_COMMAND"));
         assert_eq!(commands["CHAI_COMMAND"], r"'/opt/it'\''s here/hub' stand-in chai-lab");
+        assert_eq!(commands["SIMULATED_MODELS"], "chai1,rfantibody");
     }
 }

@@ -69,12 +69,27 @@ pub struct Planning<'a> {
     pub slots: u32,
 }
 
+/// What a run need not compute, because its user's earlier runs have it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Known {
+    /// Groups of items of like size whose results are known. Each shard of them could be run like any other, should
+    /// its results be gone by then.
+    pub groups: Vec<Group>,
+    /// GPU seconds that they would take.
+    pub gpu_seconds: f64,
+    /// Shards of them that have to be run after all.
+    pub gone: u32,
+    /// Names the list of these items and of where their results are.
+    pub list: Option<String>,
+}
+
 /// How a run is cut. Decided once, before the first shard is written: whoever materialises it later, or again, makes
 /// the same shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
-    /// Number of shards.
+    /// Number of shards to run.
     pub shards: u32,
+    /// Items to run.
     pub items: u32,
     /// GPU seconds over all shards, loading included.
     pub gpu_seconds: f64,
@@ -85,6 +100,9 @@ pub struct Plan {
     /// Items of like size, whose shards follow each other; at most one group where all share the same shards.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// What is not run, in shards that follow the others.
+    #[serde(default)]
+    pub known: Known,
 }
 
 /// Items that share shards only with each other, in the order of the library.
@@ -114,7 +132,7 @@ impl Planning<'_> {
         let turns = f64::from(u32::div_ceil(shards, side_by_side));
         let seconds = (turns * gpu_seconds / f64::from(shards.max(1))).max(longest.fold(0.0, f64::max));
         let groups = groups.into_iter().map(|(group, _)| group).collect();
-        Plan { shards, items, gpu_seconds, seconds, ready: false, groups }
+        Plan { shards, items, gpu_seconds, seconds, ready: false, groups, known: Known::default() }
     }
 
     /// The number of shards of about the same time that suits the strategy, for so many seconds of work.
@@ -154,27 +172,75 @@ fn work(sizes: &[SizeClass]) -> f64 {
     sizes.iter().map(|class| f64::from(class.items) * class.item_seconds).sum()
 }
 
-impl Plan {
-    /// Mean GPU seconds of a shard, loading included.
-    pub fn shard_seconds(&self) -> f64 {
-        self.gpu_seconds / f64::from(self.shards.max(1))
+impl Known {
+    /// Shards of items whose results are known.
+    pub fn shards(&self) -> u32 {
+        self.groups.iter().map(|group| group.shards).sum()
     }
 
-    /// The groups, of which there is at least one.
+    /// Items whose results are known.
+    pub fn items(&self) -> u32 {
+        self.groups.iter().map(|group| group.items).sum()
+    }
+}
+
+impl Plan {
+    /// The same, with items whose results are known, planned like any others by themselves; `list` names
+    /// the list of them.
+    pub fn with_known(self, known: Plan, list: String) -> Self {
+        let known = Known { groups: known.groups, gpu_seconds: known.gpu_seconds, gone: 0, list: Some(list) };
+        Plan { known, ..self }
+    }
+
+    /// So many of its known items, in so many of their shards, have to be run after all.
+    pub fn lose_known(&mut self, items: u32, shards: u32) {
+        self.known.gone = shards;
+        self.gpu_seconds += self.known.gpu_seconds * f64::from(items) / f64::from(self.known.items().max(1));
+    }
+
+    /// Shards that need a GPU.
+    pub fn to_run(&self) -> u32 {
+        self.shards + self.known.gone
+    }
+
+    /// All shards, those of known items among them.
+    pub fn all_shards(&self) -> u32 {
+        self.shards + self.known.shards()
+    }
+
+    /// All items, the known ones among them.
+    pub fn all_items(&self) -> u32 {
+        self.items + self.known.items()
+    }
+
+    /// Mean GPU seconds of a shard that is run, loading included.
+    pub fn shard_seconds(&self) -> f64 {
+        self.gpu_seconds / f64::from(self.to_run().max(1))
+    }
+
+    /// The part of its work that is left where so many of all its items have not ended: 0 to 1.
+    pub fn left(&self, unfinished: u32) -> f64 {
+        f64::from(unfinished.min(self.items)) / f64::from(self.items.max(1))
+    }
+
+    /// The groups, of which there is at least one: first those to run, then those that are known.
     pub fn groups(&self) -> Vec<Group> {
         let whole = Group { most_atoms: u32::MAX, items: self.items, shards: self.shards };
-        if self.groups.is_empty() { vec![whole] } else { self.groups.clone() }
+        let mut groups = if self.groups.is_empty() { vec![whole] } else { self.groups.clone() };
+        groups.extend(&self.known.groups);
+        groups
     }
 
     /// True where a shard does not hold the items that follow each other in the library.
     pub fn is_grouped(&self) -> bool {
-        self.groups.len() > 1
+        self.groups.len() + self.known.groups.len() > 1
     }
 
-    /// The group of a ligand with so many heavy atoms.
-    pub fn group_of(&self, heavy_atoms: u32) -> usize {
-        let found = self.groups.iter().position(|group| heavy_atoms <= group.most_atoms);
-        found.unwrap_or(self.groups.len().saturating_sub(1))
+    /// The group, among all, of a ligand with so many heavy atoms whose result is known or not.
+    pub fn group_of(&self, heavy_atoms: u32, known: bool) -> usize {
+        let (groups, first) = if known { (&self.known.groups, self.groups.len().max(1)) } else { (&self.groups, 0) };
+        let found = groups.iter().position(|group| heavy_atoms <= group.most_atoms);
+        first + found.unwrap_or(groups.len().saturating_sub(1))
     }
 
     /// How many items shard `shard` (0-based) holds: sizes within a group differ by at most one.

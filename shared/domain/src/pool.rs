@@ -110,8 +110,9 @@ impl Demand {
     pub fn of(run: &Run, slots: Slots, held: u32) -> Option<Demand> {
         let plan = run.plan.as_ref().filter(|_| !run.status.is_final() && run.status != Status::Aggregating)?;
         let progress = run.progress;
-        let waiting = run.items.saturating_sub(progress.completed + progress.failed + progress.running);
-        let shards = (u64::from(waiting) * u64::from(plan.shards)).div_ceil(u64::from(run.items.max(1))) as u32;
+        let to_run = run.items.saturating_sub(run.cached);
+        let waiting = run.items.saturating_sub(progress.completed + progress.failed + progress.running).min(to_run);
+        let shards = (u64::from(waiting) * u64::from(plan.to_run())).div_ceil(u64::from(to_run.max(1))) as u32;
         // Right after its first shards were handed out no worker has claimed one, and they still count as waiting.
         let unclaimed = if progress.running == 0 { held } else { 0 };
         Some(Demand {
@@ -122,7 +123,7 @@ impl Demand {
             priority: run.priority,
             created_at: run.created_at,
             max_concurrent: run.slots(slots.capacity),
-            pending: shards.saturating_sub(unclaimed).min(plan.shards.saturating_sub(held)),
+            pending: shards.saturating_sub(unclaimed).min(plan.to_run().saturating_sub(held)),
             shard_seconds: plan.shard_seconds(),
         })
     }

@@ -75,6 +75,9 @@ pub struct Outcome {
     /// True if a stand-in and not the model made the values.
     #[serde(default)]
     pub simulated: bool,
+    /// True if it was computed by an earlier run of the user and taken over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// What is needed to repeat it: seed, position in the process's input, versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provenance: BTreeMap<String, String>,
@@ -99,6 +102,7 @@ impl Outcome {
             files: BTreeMap::new(),
             error: Some(error),
             simulated: false,
+            cached: false,
             provenance: BTreeMap::new(),
         }
     }

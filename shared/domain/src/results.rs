@@ -99,6 +99,9 @@ pub struct ResultRow {
     pub error: Option<ItemError>,
     /// True if a stand-in and not the model made the values.
     pub simulated: bool,
+    /// True if an earlier run of the user had the result, and no GPU was used for it.
+    #[serde(default)]
+    pub cached: bool,
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
     /// Object names in the artifacts bucket by kind. Not shown to clients, who ask for links.

@@ -127,6 +127,12 @@ pub struct Run {
     pub target_residues: u32,
     pub items: u32,
     pub rejected: u32,
+    /// Of the items, those whose result an earlier run of its user had: they take no GPU.
+    #[serde(default)]
+    pub cached: u32,
+    /// What its results answer, for later runs that ask the same ([`question`](crate::question)); absent where none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// The lane its shards wait in.
     #[serde(default)]
     pub lane: Lane,

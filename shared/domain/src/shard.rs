@@ -40,6 +40,9 @@ pub struct Shard {
     pub seq: u32,
     pub completed: u32,
     pub failed: u32,
+    /// Of the completed items, those whose results were taken over when the run was planned.
+    #[serde(default)]
+    pub cached: u32,
     /// Seconds of GPU tasks over all attempts.
     pub gpu_seconds: f64,
     /// The part of `gpu_seconds` that earlier attempts spent.
@@ -82,6 +85,7 @@ impl Shard {
             seq: 0,
             completed: 0,
             failed: 0,
+            cached: 0,
             gpu_seconds: 0.0,
             spent_before: 0.0,
             execution: None,
@@ -89,6 +93,14 @@ impl Shard {
             report: None,
             updated_at: now,
         }
+    }
+
+    /// A shard of which the planner's report tells results that were taken over: done where that is all of them,
+    /// otherwise a worker runs the rest. The planner's attempt is 0; that of the first worker is 1.
+    pub fn taken_over(report: &Report, object: &str, items: u32, now: Timestamp) -> Self {
+        let mut shard = Shard::new(report.shard, items, now);
+        shard.accept(report, object, now);
+        Shard { cached: shard.completed, ..shard }
     }
 
     /// Hands a pending shard to an execution as launch number `launch`. True if that changed something.

@@ -1,7 +1,7 @@
 //! What a run costs, played through shard by shard: tasks start, load the model, work, and are sometimes lost. For
 //! choosing how shards are cut, and for showing what that saves; never a promise to a user.
 
-use crate::{MAX_LAUNCHES, Plan, Price, SizeClass};
+use crate::{Known, MAX_LAUNCHES, Plan, Price, SizeClass};
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
@@ -59,7 +59,7 @@ impl Simulated {
 
 /// The plan in which every ligand is an execution of its own.
 pub fn one_by_one(items: u32) -> Plan {
-    Plan { shards: items, items, gpu_seconds: 0.0, seconds: 0.0, ready: true, groups: vec![] }
+    Plan { shards: items, items, gpu_seconds: 0.0, seconds: 0.0, ready: true, groups: vec![], known: Known::default() }
 }
 
 /// A shard that waits for a GPU: the seconds of work left, and how often it was started.

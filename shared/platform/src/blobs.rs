@@ -134,6 +134,7 @@ pub trait BlobsCore: Send + Sync {
     }
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>>;
     async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>>;
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta>;
     async fn delete(&self, path: &BlobPath) -> Result<()>;
     async fn link(&self, path: &BlobPath, method: Method, valid: Duration, download_as: Option<&str>) -> Result<Url>;
 }
@@ -215,6 +216,12 @@ impl Blobs {
     /// The objects whose names begin with `prefix`, in the order of names, after the name `after`.
     pub async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>> {
         self.0.list(bucket, prefix, after, limit).await
+    }
+
+    /// Writes the object `from`, with its content type and metadata, under the name `to`, over whatever is there. The
+    /// content does not travel through the caller. [`Error::NotFound`] if `from` is not there.
+    pub async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        self.0.copy(from, to).await
     }
 
     /// Removes the object; an absent one is no error.

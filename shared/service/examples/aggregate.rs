@@ -197,6 +197,7 @@ fn outcome(run: &Run, shard: u32, index: u32) -> platform::Result<Outcome> {
         files: files.collect::<platform::Result<_>>()?,
         error: None,
         simulated: false,
+        cached: false,
         provenance,
     })
 }

@@ -164,8 +164,8 @@ pub fn settings(environment: &BTreeMap<String, String>, wrong: &mut Vec<String>)
     settings.task_limit = Duration::from_secs(number("TASK_SECONDS", seconds(settings.task_limit)).into());
     settings.stuck_after = Duration::from_secs(number("STUCK_SECONDS", seconds(settings.stuck_after)).into());
     settings.bucket_prefix = reader.get("BUCKET_PREFIX").unwrap_or_default().to_owned();
-    let origins = reader.get("CORS_ORIGINS").unwrap_or_default().split(',').map(str::trim);
-    settings.cors_origins = origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    settings.cors_origins = names(reader.get("CORS_ORIGINS"));
+    settings.simulated_models = names(reader.get("SIMULATED_MODELS"));
     settings.limits = match reader.get("LIMITS").unwrap_or("on") {
         "on" => true,
         "off" => false,
@@ -177,6 +177,12 @@ pub fn settings(environment: &BTreeMap<String, String>, wrong: &mut Vec<String>)
     };
     wrong.append(&mut reader.wrong);
     settings
+}
+
+/// Names with commas between them.
+fn names(list: Option<&str>) -> Vec<String> {
+    let names = list.unwrap_or_default().split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

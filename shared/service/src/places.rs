@@ -137,6 +137,27 @@ pub fn positions(uid: &Uid, job: &JobId) -> Result<BlobPath> {
     artifact(uid, job, "inputs/positions.u32")
 }
 
+/// Which of the items have their result in earlier runs, and where; a list of other content has another name.
+pub fn known(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
+    artifact(uid, job, &format!("inputs/known-{name}.idx"))
+}
+
+/// The ligands of which a run has results, for later runs.
+pub fn answers(uid: &Uid, job: &JobId) -> Result<BlobPath> {
+    artifact(uid, job, "results/answers.idx")
+}
+
+/// The names of a user's runs that have answers to a question, by the model or by its stand-in, begin with this. No run
+/// is called `cache`.
+pub fn answers_to(uid: &Uid, question: &str, simulated: bool) -> String {
+    format!("{uid}/cache/{question}{}/", if simulated { "-simulated" } else { "" })
+}
+
+/// Says that a run has answers to the question.
+pub fn answered_by(uid: &Uid, question: &str, simulated: bool, job: &JobId) -> Result<BlobPath> {
+    BlobPath::new(ARTIFACTS, format!("{}{job}", answers_to(uid, question, simulated)))
+}
+
 /// The items of a shard.
 pub fn shard_input(uid: &Uid, job: &JobId, shard: u32) -> Result<BlobPath> {
     artifact(uid, job, &format!("inputs/shards/{shard:05}.json"))

@@ -41,6 +41,8 @@ pub struct Settings {
     pub webhooks_to_loopback: bool,
     /// Whether users are held to the limits of their tiers.
     pub limits: bool,
+    /// Models whose tool is a stand-in: its values are used again only where it would be asked again.
+    pub simulated_models: Vec<String>,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             cors_origins: vec![],
             webhooks_to_loopback: false,
             limits: true,
+            simulated_models: vec![],
         }
     }
 }

@@ -51,6 +51,10 @@ impl BlobsCore for OneReport {
         Ok(vec![meta(&BlobPath::new(bucket, format!("{prefix}00000001.json"))?, self.0.len())])
     }
 
+    async fn copy(&self, from: &BlobPath, _: &BlobPath) -> Result<ObjectMeta> {
+        Err(Error::NotFound(from.to_string()))
+    }
+
     async fn delete(&self, _: &BlobPath) -> Result<()> {
         Ok(())
     }

@@ -73,6 +73,7 @@ impl Model {
                     files,
                     error: None,
                     simulated: true,
+                    cached: false,
                     provenance: BTreeMap::new(),
                 })
             }

@@ -71,11 +71,12 @@ impl Scenario {
             task_limit: Duration::from_secs(random.random_range(240..=720)),
             stuck_after: Duration::from_secs(random.random_range(60..=180)),
             limits: false,
+            simulated_models: vec!["boltz2".to_owned()],
             ..Settings::default()
         };
         let planning = Settings { gpu_capacity: capacity + random.random_range(0..=MORE_PLANNED), ..settings.clone() };
         let count = [1, 1, 2, 2, 3][random.random_range(0..5)];
-        Scenario {
+        let mut scenario = Scenario {
             orders: (0..count).map(|number| order(random, number)).collect(),
             planning: Arc::new(planning),
             settings: Arc::new(settings),
@@ -83,8 +84,23 @@ impl Scenario {
             item: random.random_range(5..=60),
             checkpoint: random.random_range(10..=40),
             luck: random.random(),
-        }
+        };
+        let again = random.random_bool(0.4).then(|| again(random, &scenario.orders[0]));
+        scenario.orders.extend(again);
+        scenario
     }
+}
+
+/// What the first order asks for once more, perhaps with more ligands, when that may have ended.
+fn again(random: &mut SmallRng, first: &Order) -> Order {
+    let more = if first.way == Way::Single { 0 } else { random.random_range(0..=3) };
+    let mut rows = first.rows.clone();
+    for _ in 0..more {
+        rows.push(draw_row(random, rows.len() + 1));
+    }
+    let label = if first.way == Way::Upload { "again/library.csv".to_owned() } else { "order again".to_owned() };
+    let at = first.at + random.random_range(120..1200);
+    Order { label, rows, at, purge: random.random_bool(0.15), cancel_after: None, ..first.clone() }
 }
 
 fn order(random: &mut SmallRng, number: usize) -> Order {

@@ -8,7 +8,7 @@ use crate::{
     watch::reported,
 };
 use axum::http::{Method, StatusCode};
-use domain::{JobType, Pool, Price, Rejected, Run, Shard, Status};
+use domain::{JobType, Plan, Pool, Price, Rejected, Run, Shard, Status};
 use serde_json::Value;
 use service::places;
 use std::collections::BTreeMap;
@@ -140,6 +140,10 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
         expect(universe, seen.len() == order.rows.len(), || {
             format!("{id}: {} of {} rows are accounted for", seen.len(), order.rows.len())
         });
+        let cached = rows.iter().filter(|row| row["cached"] == true).count() as u32;
+        expect(universe, cached == run.cached, || {
+            format!("{id}: {cached} rows are taken over, the document tells of {}", run.cached)
+        });
         let summary = run.summary.as_ref().map(|summary| (summary.completed_jobs, summary.failed_jobs));
         expect(universe, summary == Some((completed, failed)), || {
             format!("{id}: the document tells {summary:?}, the rows {completed} completed and {failed} failed")
@@ -163,7 +167,7 @@ fn judge_shards(universe: &Universe, run: &Run) {
     if run.results.is_none() {
         return;
     }
-    let shards = run.plan.as_ref().map_or(0, |plan| plan.shards);
+    let shards = run.plan.as_ref().map_or(0, Plan::all_shards);
     let mut seconds = 0.0;
     for shard in 0..shards {
         let path = places::shard(&run.uid, id, shard);
@@ -172,11 +176,18 @@ fn judge_shards(universe: &Universe, run: &Run) {
             continue;
         };
         expect(universe, shard.done, || format!("{path} is not done, but its run is"));
-        let spent = {
+        let (spent, missing) = {
             let state = universe.lock();
             let last = reported(&state, path.as_str(), shard.attempt.into(), i64::MAX);
-            state.watch.spent(path.as_str()) + last.map_or(0.0, |report| report.gpu_seconds)
+            let files = last.iter().flat_map(|report| &report.outcomes).flat_map(|outcome| outcome.files.values());
+            let own = places::run_prefix(&run.uid, id);
+            let there = |file: &String| {
+                file.starts_with(&own) && state.store.objects.contains_key(&format!("{}/{file}", places::ARTIFACTS))
+            };
+            let missing: Vec<_> = files.filter(|file| !there(file)).cloned().collect();
+            (state.watch.spent(path.as_str()) + last.map_or(0.0, |report| report.gpu_seconds), missing)
         };
+        expect(universe, missing.is_empty(), || format!("{path}: files of its results are not there: {missing:?}"));
         expect(universe, (shard.gpu_seconds - spent).abs() < 1e-6, || {
             format!("{path}: {spent} s were reported, {} s are accounted", shard.gpu_seconds)
         });

@@ -16,6 +16,7 @@ mod problems;
 mod readme;
 mod repeats;
 mod results;
+mod reuse;
 mod screen;
 mod secrets;
 mod single;

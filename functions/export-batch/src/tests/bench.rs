@@ -7,8 +7,8 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{
-    Cost, Item, ItemError, JobId, JobType, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Rejected,
-    Report, ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
+    Cost, Item, ItemError, JobId, JobType, Known, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking,
+    Rejected, Report, ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
 };
 use http_body_util::BodyExt;
 use platform::{BlobPath, PutOptions};
@@ -142,7 +142,16 @@ impl Bench {
         let scores = Scores(scores.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect());
         let files = BTreeMap::from([("cif".to_owned(), self.cif(index).name().to_owned())]);
         let status = OutcomeStatus::Completed;
-        Outcome { index, status, scores, files, error: None, simulated: false, provenance: BTreeMap::new() }
+        Outcome {
+            index,
+            status,
+            scores,
+            files,
+            error: None,
+            simulated: false,
+            cached: false,
+            provenance: BTreeMap::new(),
+        }
     }
 
     async fn write_rejected(&self) {
@@ -210,6 +219,8 @@ fn run(status: Status) -> Run {
         target_residues: 100,
         items: 4,
         rejected: 2,
+        cached: 0,
+        question: None,
         lane: Lane::Bulk,
         weight: 1,
         priority: Priority::Normal,
@@ -217,7 +228,15 @@ fn run(status: Status) -> Run {
         max_concurrent: None,
         max_cost_usd: None,
         ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan { shards: 2, items: 4, gpu_seconds: 1.0, seconds: 1.0, ready: true, groups: vec![] }),
+        plan: Some(Plan {
+            shards: 2,
+            items: 4,
+            gpu_seconds: 1.0,
+            seconds: 1.0,
+            ready: true,
+            groups: vec![],
+            known: Known::default(),
+        }),
         dispatchable: false,
         progress: Progress::new(4, 3, 1, 0),
         progress_at: now(),

@@ -32,8 +32,9 @@ async fn a_finished_shard_teaches_and_the_next_submission_is_planned_by_it() {
 async fn what_a_stand_in_made_or_something_else_than_the_gpu_teaches_nothing() {
     let bench = Bench::new().await;
     type Change = fn(&mut Report);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
         ("simulated", |report| report.outcomes[1].simulated = true),
+        ("cached", |report| report.outcomes[1].cached = true),
         ("a CPU", |report| report.timing.as_mut().unwrap().device = "cpu".into()),
         ("started again", |report| report.timing.as_mut().unwrap().starts = 2),
         ("failed", |report| report.outcomes[0] = Outcome::failed(1, ItemError::new("out_of_memory", "too large"))),

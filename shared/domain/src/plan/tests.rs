@@ -54,7 +54,7 @@ fn ligands_of_like_size_share_shards_where_there_are_enough_of_them() {
     assert_eq!(large.groups.iter().map(|group| group.most_atoms).collect::<Vec<_>>(), [15, 25, 35, 80]);
     let per_shard: Vec<_> = large.groups.iter().map(|group| group.items / group.shards).collect();
     assert!(per_shard[0] > 2 * per_shard[3], "{per_shard:?}");
-    assert_eq!([0, 15, 16, 35, 36, 128].map(|atoms| large.group_of(atoms)), [0, 0, 1, 2, 3, 3]);
+    assert_eq!([0, 15, 16, 35, 36, 128].map(|atoms| large.group_of(atoms, false)), [0, 0, 1, 2, 3, 3]);
     let few_large = [sizes(5_000)[0], SizeClass { items: 3, ..sizes(3)[3] }];
     assert!(!plan_of(&few_large, Strategy::Adaptive, 4).is_grouped(), "three ligands are worth no load of their own");
 }
@@ -93,7 +93,7 @@ proptest! {
         for group in plan.groups() {
             let mut left = if plan.shards == 0 { 0 } else { plan.size(first) };
             let mut worst = load;
-            for class in sizes.iter().rev().filter(|class| plan.group_of(class.most_atoms) == plan.group_of(group.most_atoms)) {
+            for class in sizes.iter().rev().filter(|class| plan.group_of(class.most_atoms, false) == plan.group_of(group.most_atoms, false)) {
                 worst += f64::from(left.min(class.items)) * class.item_seconds;
                 left = left.saturating_sub(class.items);
             }
@@ -101,4 +101,43 @@ proptest! {
             first += group.shards;
         }
     }
+}
+
+#[test]
+fn known_items_have_shards_of_their_own_behind_the_others_and_take_nothing() {
+    let of = |items| {
+        let sizes = [SizeClass { most_atoms: 35, items, item_seconds: 30.0 }];
+        Planning { sizes: &sizes, load_seconds: 90.0, strategy: Strategy::Sequential, slots: 1 }.plan()
+    };
+    let (alone, known) = (of(50), of(1000));
+    let mut plan = alone.clone().with_known(known.clone(), "list".into());
+    assert_eq!((plan.shards, plan.items, plan.gpu_seconds), (alone.shards, 50, alone.gpu_seconds));
+    assert_eq!((plan.all_shards(), plan.all_items()), (alone.shards + known.shards, 1050));
+    let sizes: Vec<_> = (0..plan.all_shards()).map(|shard| plan.size(shard)).collect();
+    assert_eq!(sizes.iter().sum::<u32>(), 1050);
+    assert_eq!(sizes[..alone.shards as usize].iter().sum::<u32>(), 50);
+    assert_eq!(
+        (plan.shard_at(49), plan.shard_at(50), plan.shard_at(1050)),
+        (Some(alone.shards - 1), Some(alone.shards), None)
+    );
+    assert_eq!((plan.group_of(20, false), plan.group_of(20, true)), (0, 1));
+    assert!(plan.is_grouped());
+    plan.lose_known(500, known.shards / 2);
+    assert_eq!(plan.to_run(), alone.shards + known.shards / 2);
+    assert!((plan.gpu_seconds - alone.gpu_seconds - known.gpu_seconds / 2.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_run_of_known_items_only_has_nothing_to_run() {
+    let known = Planning {
+        sizes: &[SizeClass { most_atoms: 35, items: 100, item_seconds: 30.0 }],
+        load_seconds: 90.0,
+        strategy: Strategy::Sequential,
+        slots: 1,
+    };
+    let nothing = Planning { sizes: &[], ..known };
+    let plan = nothing.plan().with_known(known.plan(), "list".into());
+    assert_eq!((plan.shards, plan.to_run(), plan.gpu_seconds, plan.seconds), (0, 0, 0.0, 0.0));
+    assert_eq!((plan.all_items(), plan.shard_at(0), plan.group_of(20, true)), (100, Some(0), 1));
+    assert_eq!(plan.size(0), 100u32.div_ceil(plan.all_shards()));
 }

@@ -11,6 +11,7 @@ pub async fn blobs(blobs: &Blobs, bucket: &str) {
     ranges_are_cut_at_the_end(blobs, path("a/range.bin")).await;
     a_broken_stream_leaves_nothing(blobs, path("a/broken.bin")).await;
     one_of_many_creators_wins(blobs, path("a/contended")).await;
+    a_copy_outlives_its_source(blobs, path("c/source.txt"), path("c/copy.txt")).await;
     lists_page_by_prefix(blobs, bucket).await;
 }
 
@@ -72,6 +73,23 @@ async fn one_of_many_creators_wins(blobs: &Blobs, path: BlobPath) {
     });
     let outcomes = futures::future::join_all(creators).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
+}
+
+async fn a_copy_outlives_its_source(blobs: &Blobs, from: BlobPath, to: BlobPath) {
+    assert!(matches!(blobs.copy(&from, &to).await, Err(Error::NotFound(_))));
+    assert!(blobs.head(&to).await.unwrap().is_none());
+    let mut options = PutOptions::of_type("chemical/x-mmcif");
+    options.metadata.insert("trace".into(), "t1".into());
+    let source = blobs.put_bytes(&from, "data_", options).await.unwrap();
+    let old = blobs.put_bytes(&to, "something else", PutOptions::default()).await.unwrap();
+    let copy = blobs.copy(&from, &to).await.unwrap();
+    assert_eq!(copy.path, to);
+    assert!(copy.generation > old.generation && copy.generation != source.generation, "a write like any other");
+    assert_eq!((copy.size, copy.crc32c), (source.size, source.crc32c));
+    assert_eq!((copy.content_type, copy.metadata), (source.content_type, source.metadata));
+    blobs.delete(&from).await.unwrap();
+    assert_eq!(blobs.get(&to, 100).await.unwrap(), "data_");
+    assert_eq!(blobs.head(&to).await.unwrap().unwrap().generation, copy.generation);
 }
 
 async fn lists_page_by_prefix(blobs: &Blobs, bucket: &str) {

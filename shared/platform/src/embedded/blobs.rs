@@ -44,21 +44,7 @@ impl BlobsCore for Store {
             crc32c,
             created_at: self.0.clock.now(),
         };
-        let name = file.clone();
-        let recorded = self.transaction(move |transaction| record(transaction, meta, options.mode, &name)).await;
-        match recorded {
-            Ok((meta, replaced)) => {
-                if let Some(old) = replaced {
-                    self.remove_file(&old).await;
-                }
-                self.0.changed.notify_one();
-                Ok(meta)
-            }
-            Err(error) => {
-                self.remove_file(&file).await;
-                Err(error)
-            }
-        }
+        self.index(meta, options.mode, file).await
     }
 
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
@@ -106,6 +92,13 @@ impl BlobsCore for Store {
         .await
     }
 
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        let (meta, content) = BlobsCore::read(self, from, None).await?;
+        let (file, size, crc32c) = self.write_file(content).await?;
+        let meta = ObjectMeta { path: to.clone(), size, crc32c, created_at: self.0.clock.now(), ..meta };
+        self.index(meta, PutMode::Overwrite, file).await
+    }
+
     async fn delete(&self, path: &BlobPath) -> Result<()> {
         let path = path.clone();
         let file: Option<String> = self
@@ -127,6 +120,25 @@ impl BlobsCore for Store {
 }
 
 impl Store {
+    /// Puts the object whose content is in `file` into the index, if it may be; otherwise the file goes.
+    async fn index(&self, meta: ObjectMeta, mode: PutMode, file: String) -> Result<ObjectMeta> {
+        let name = file.clone();
+        let recorded = self.transaction(move |transaction| record(transaction, meta, mode, &name)).await;
+        match recorded {
+            Ok((meta, replaced)) => {
+                if let Some(old) = replaced {
+                    self.remove_file(&old).await;
+                }
+                self.0.changed.notify_one();
+                Ok(meta)
+            }
+            Err(error) => {
+                self.remove_file(&file).await;
+                Err(error)
+            }
+        }
+    }
+
     /// What is known of the object, and its content, or why its file cannot be read.
     fn open_object(
         &self,

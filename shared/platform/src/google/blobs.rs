@@ -201,6 +201,25 @@ impl BlobsCore for CloudStorage {
         Ok(found)
     }
 
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        let mut token = String::new();
+        // One call copies all of an object, unless it is very large or goes to another place or storage class.
+        loop {
+            let request = self.control().await?.rewrite_object();
+            let request = request.set_source_bucket(self.bucket(from.bucket())).set_source_object(from.name());
+            let request = request.set_destination_bucket(self.bucket(to.bucket())).set_destination_name(to.name());
+            let copied = match request.set_rewrite_token(token).send().await {
+                Ok(copied) => copied,
+                Err(cause) if reason(&cause) == Reason::Absent => return Err(Error::NotFound(from.to_string())),
+                Err(cause) => return Err(failed(WHAT, cause)),
+            };
+            match copied.resource.filter(|_| copied.done) {
+                Some(object) => return self.meta(object),
+                None => token = copied.rewrite_token,
+            }
+        }
+    }
+
     async fn delete(&self, path: &BlobPath) -> Result<()> {
         let request = self.control().await?.delete_object();
         match request.set_bucket(self.bucket(path.bucket())).set_object(path.name()).send().await {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `Docs::get`, `query`, `aggregate` | repeated: they read |
 //! | `Docs::commit` | not repeated: a commit that was applied unheard would come back as "exists" or "conflict", and its maker would believe that somebody else was first. Repeated only after a refusal for contention, which did nothing, and where it only deletes without a condition |
-//! | `Blobs::head`, `list`, `read`, `delete`, `link` | repeated; of a `read`, its beginning |
+//! | `Blobs::head`, `list`, `read`, `copy`, `delete`, `link` | repeated; of a `read`, its beginning |
 //! | `Blobs::put` | left to the adapter: only it can send pieces of a stream again, and tell its own repetition from another writer |
 //! | `Bus::publish` | repeated: delivery is at least once anyway |
 //! | `Executions::describe`, `cancel` | repeated |
@@ -94,6 +94,10 @@ impl BlobsCore for GuardedBlobs {
 
     async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>> {
         self.guard.repeat(|| self.core.list(bucket, prefix, after, limit)).await
+    }
+
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        self.guard.repeat(|| self.core.copy(from, to)).await
     }
 
     async fn delete(&self, path: &BlobPath) -> Result<()> {

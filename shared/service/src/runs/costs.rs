@@ -2,7 +2,7 @@
 //! shards, and the library's sizes. A submission is planned by this, and an estimate tells the same.
 
 use super::{
-    library::Judged,
+    library::Sizes,
     shards::{self, REPORT_LIMIT},
 };
 use crate::{World, chain, places};
@@ -33,20 +33,20 @@ pub async fn learned(docs: &Docs, model: &dyn Model) -> Option<Learned> {
 pub fn plan(
     model: &dyn Model,
     accepted: &Accepted,
-    judged: &Judged,
+    sizes: &Sizes,
     learned: Option<&Learned>,
     strategy: Strategy,
     slots: u32,
 ) -> Plan {
     let mut load_seconds = 0.0;
-    let mut sizes = vec![];
-    for (most_atoms, class) in &judged.sizes.0 {
+    let mut classes = vec![];
+    for (most_atoms, class) in &sizes.0 {
         let heavy_atoms = class.heavy_atoms.div_ceil(u64::from(class.ligands.max(1))) as u32;
         let profile = times(model, accepted, heavy_atoms, learned);
         load_seconds = profile.load_seconds;
-        sizes.push(SizeClass { most_atoms: *most_atoms, items: class.ligands, item_seconds: profile.item_seconds });
+        classes.push(SizeClass { most_atoms: *most_atoms, items: class.ligands, item_seconds: profile.item_seconds });
     }
-    Planning { sizes: &sizes, load_seconds, strategy, slots }.plan()
+    Planning { sizes: &classes, load_seconds, strategy, slots }.plan()
 }
 
 fn times(model: &dyn Model, accepted: &Accepted, heavy_atoms: u32, learned: Option<&Learned>) -> CostProfile {
@@ -85,17 +85,17 @@ async fn try_to_learn(world: &World, uid: &Uid, job: &JobId, shard: &Shard) -> R
 }
 
 /// What a shard's last report tells of times. Nothing where not one undisturbed attempt on the pool's GPUs ran all of it,
-/// or where a stand-in made any of its results.
+/// or where a stand-in made any of its results, or any was taken over.
 async fn measurement(world: &World, run: &Run, model: &dyn Model, shard: &Shard) -> Result<Option<Measurement>> {
     let Some(report) = shard.report.as_ref().filter(|_| shard.attempt == 1) else { return Ok(None) };
     let report = BlobPath::new(places::REPORTS, report.clone())?;
     let report = world.blobs.get_json::<Report>(&report, REPORT_LIMIT).await?;
     let Some(timing) = report.timing.filter(|timing| timing.device == places::GPU) else { return Ok(None) };
     let items = shards::input(&world.blobs, &run.uid, &run.job_id, shard.shard).await?.items;
-    let simulated = report.outcomes.iter().any(|outcome| outcome.simulated);
+    let not_run = report.outcomes.iter().any(|outcome| outcome.simulated || outcome.cached);
     let completed = report.outcomes.iter().filter(|outcome| outcome.status == OutcomeStatus::Completed).count();
     let again = timing.starts as usize > items.len().div_ceil(model.group());
-    if simulated || again || (completed as f64) < COMPLETED * items.len() as f64 {
+    if not_run || again || (completed as f64) < COMPLETED * items.len() as f64 {
         return Ok(None);
     }
     let built_in = |heavy_atoms| model.profile(run.target_residues, heavy_atoms, &run.parameters);

@@ -1,6 +1,6 @@
 //! The end of a run at its owner's wish: stopping it, and later removing what it left.
 
-use super::{find, quota, screen, shards, update};
+use super::{find, quota, reuse, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Run, Shard, Source, Status, Timestamp, Uid};
 use futures::StreamExt;
@@ -61,6 +61,7 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
             world.blobs.delete(&library).await?;
         }
     }
+    reuse::withdraw(&world.blobs, run).await?;
     remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
     remove_objects(&world.blobs, &run.uid, &run.job_id).await?;

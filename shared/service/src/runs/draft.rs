@@ -3,10 +3,11 @@
 use super::{
     costs,
     library::{Judged, Ligands},
+    reuse::Reuse,
     submit::{OnInvalid, Ports, Submission},
 };
 use crate::{Problem, telemetry::traceparent};
-use domain::{Cost, JobId, JobType, Learned, Price, Progress, Run, Status, Timestamp};
+use domain::{Cost, JobId, JobType, Learned, Price, Progress, Run, Status, Strategy, Timestamp};
 
 /// Whether anything may run: not where no row can, or where a bad one refuses all.
 pub(super) fn runnable(judged: &Judged, ligands: &Ligands, on_invalid: OnInvalid) -> Result<(), Problem> {
@@ -19,6 +20,7 @@ pub(super) fn build(
     submission: &Submission,
     job_id: JobId,
     judged: &Judged,
+    reuse: &Reuse,
     learned: Option<&Learned>,
     ports: &Ports<'_>,
 ) -> Run {
@@ -45,6 +47,8 @@ pub(super) fn build(
         target_residues: accepted.target_residues,
         items: judged.accepted,
         rejected: judged.rejected,
+        cached: reuse.count(),
+        question: reuse.question.clone(),
         lane: job_type.lane(),
         weight: 1,
         priority: submission.priority,
@@ -76,7 +80,9 @@ pub(super) fn build(
         return run;
     }
     let slots = run.slots(ports.settings.gpu_capacity);
-    let plan = costs::plan(*model, accepted, judged, learned, run.strategy, slots);
+    let plan = costs::plan(*model, accepted, &reuse.to_run, learned, run.strategy, slots);
+    let known = costs::plan(*model, accepted, &reuse.known, learned, Strategy::Sequential, 1);
+    let plan = reuse.add_to(plan, known);
     run.cost.estimated_usd = Some(Price::L4_US_CENTRAL1.of(plan.gpu_seconds));
     run.plan = Some(plan);
     run.charge();

@@ -27,7 +27,7 @@ pub fn csv_header(other: &[String]) -> io::Result<Vec<u8>> {
     header.extend(["affinity", "affinity_unit", "pic50", "confidence", "has_structure"]);
     header.extend(Scores::FOURTEEN);
     header.extend(other.iter().map(String::as_str));
-    header.extend(["notes", "error_code", "error_message", "simulated"]);
+    header.extend(["notes", "error_code", "error_message", "simulated", "cached"]);
     let mut table = csv::Writer::from_writer(vec![]);
     table.write_record(&header)?;
     table.into_inner().map_err(|error| error.into_error())
@@ -128,8 +128,10 @@ fn head(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
 
 fn tail(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
     let (code, message) = row.error.as_ref().map_or(("", ""), |error| (&error.code, &error.message));
-    let simulated = if row.simulated { "true" } else { "false" };
-    table.write_record([&*harmless(&row.notes.join("; ")), &*harmless(code), &*harmless(message), simulated])
+    let flag = |set: bool| if set { "true" } else { "false" };
+    let notes = harmless(&row.notes.join("; ")).into_owned();
+    let (code, message) = (harmless(code), harmless(message));
+    table.write_record([&*notes, &*code, &*message, flag(row.simulated), flag(row.cached)])
 }
 
 fn number(table: &mut csv::Writer<Vec<u8>>, text: &mut String, value: Option<f64>) -> csv::Result<()> {

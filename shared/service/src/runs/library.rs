@@ -1,14 +1,15 @@
 //! A library on its way in: every row is judged, the accepted ones become the run's items, the others are kept with
-//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for about 100
-//! bytes a ligand that tell duplicates.
+//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for about 125
+//! bytes a ligand that tell duplicates and what earlier runs have.
 
+use super::reuse::Wanted;
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
 use chem::{
     Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, RowError, Verdict,
     curate::BATCH,
 };
-use domain::{Item, JobId, Rejected, Uid, ligand_class};
+use domain::{Item, JobId, LigandHash, Rejected, Uid, ligand_class};
 use lines::Lines;
 use object::Object;
 use platform::{BlobPath, Blobs, PutOptions};
@@ -53,6 +54,8 @@ pub struct Judged {
     pub listed: Vec<Rejected>,
     /// The accepted ligands by size.
     pub sizes: Sizes,
+    /// The accepted ligands, to look for results there are already.
+    pub ligands: Vec<Wanted>,
 }
 
 /// Ligands by [`ligand_class`].
@@ -90,6 +93,16 @@ impl Sizes {
         class.ligands += 1;
         class.heavy_atoms += u64::from(heavy_atoms);
     }
+
+    /// Takes these ligands, which are among them, out.
+    pub fn remove(&mut self, some: &Sizes) {
+        for (most_atoms, some) in &some.0 {
+            let class = self.0.entry(*most_atoms).or_default();
+            class.ligands = class.ligands.saturating_sub(some.ligands);
+            class.heavy_atoms = class.heavy_atoms.saturating_sub(some.heavy_atoms);
+        }
+        self.0.retain(|_, class| class.ligands > 0);
+    }
 }
 
 impl Judged {
@@ -109,6 +122,8 @@ impl Judged {
             Verdict::Accepted { row, name, ligand } => {
                 self.accepted += 1;
                 self.sizes.add(ligand.heavy_atoms());
+                let hash = LigandHash::of(ligand.smiles());
+                self.ligands.push(Wanted { hash, index: self.accepted, heavy_atoms: ligand.heavy_atoms() });
                 accept(item(self.accepted, row, name, &ligand)).map_err(gone)
             }
             Verdict::Rejected { row, name, smiles, reason } => {

@@ -16,6 +16,7 @@ pub mod repair;
 pub mod requests;
 pub mod results;
 mod retry;
+pub mod reuse;
 pub mod rows;
 pub mod screen;
 pub mod shards;

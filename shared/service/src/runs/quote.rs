@@ -5,6 +5,7 @@ use super::{
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged},
     requests::Asked,
+    reuse,
     submit::Ports,
 };
 use crate::Problem;
@@ -13,6 +14,8 @@ use domain::{JobId, Run, Strategy};
 /// What a submission would become.
 pub struct Quote {
     pub judged: Judged,
+    /// Of the accepted rows, those whose result is known.
+    pub cached: u32,
     /// With each strategy, from the cheapest to the fastest: the run, or why it would be refused.
     pub runs: Vec<(Run, Option<Problem>)>,
 }
@@ -26,16 +29,17 @@ pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,
     };
+    let reuse = reuse::look(ports, &submission, &judged).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut runs = vec![];
     for strategy in Strategy::ALL {
         submission.strategy = strategy;
         let job_id = JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?;
-        let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+        let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
         run.weight = room.weight();
         let fits = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run));
         let fits = fits.and_then(|()| room.clone().take(&run, now).map_err(|exceeded| (*exceeded).into()));
         runs.push((run, fits.err()));
     }
-    Ok(Quote { judged, runs })
+    Ok(Quote { judged, cached: reuse.count(), runs })
 }

@@ -5,6 +5,7 @@ use super::{
     costs, draft, find_batch,
     library::{Judged, Sizes},
     quota::Room,
+    reuse::Reuse,
     rows,
     submit::{self, Submission},
 };
@@ -93,7 +94,9 @@ async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Resu
     };
     let judged = Judged { accepted: left, sizes, ..Judged::default() };
     let learned = costs::learned(&world.docs, submission.model).await;
-    let mut run = draft::build(&submission, job_id, &judged, learned.as_ref(), &world.submitting());
+    let mut run =
+        draft::build(&submission, job_id, &judged, &Reuse::nothing(&judged), learned.as_ref(), &world.submitting());
+    run.question = first.question.clone();
     run.retry_of = Some(first.job_id.clone());
     draft::within_budget(&run)?;
     Ok(run)

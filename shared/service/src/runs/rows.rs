@@ -74,7 +74,9 @@ pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Op
 
 /// Where the item stands in the order of the shards.
 async fn position(blobs: &Blobs, run: &Run, plan: &Plan, index: u32) -> Result<Option<u32>> {
-    let Some(of_library) = index.checked_sub(1).filter(|of_library| *of_library < plan.items) else { return Ok(None) };
+    let Some(of_library) = index.checked_sub(1).filter(|of_library| *of_library < plan.all_items()) else {
+        return Ok(None);
+    };
     if !plan.is_grouped() {
         return Ok(Some(of_library));
     }
@@ -127,6 +129,7 @@ fn row(run: &Run, item: Item, outcome: Outcome, names: &OtherNames) -> ResultRow
         notes: item.notes,
         error: outcome.error,
         simulated: outcome.simulated,
+        cached: outcome.cached,
         provenance: outcome.provenance,
         files: outcome.files,
         ..ResultRow::default()

@@ -141,7 +141,7 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(false) };
     let now = Timestamp::from(world.clock.now());
     let done = Query::collection(places::shards(uid, job)).equals("done", true);
-    let all_done = world.docs.count(&done).await? == u64::from(plan.shards);
+    let all_done = world.docs.count(&done).await? == u64::from(plan.all_shards());
     let cancelled = run.value.status == Status::Cancelled;
     if !all_done && !cancelled && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
         return Ok(false);

@@ -7,6 +7,7 @@ use super::{
     library::{self, IngestError, Judged, Ligands},
     quota::Room,
     remove_objects,
+    reuse::{self, Reuse},
 };
 use crate::{
     FieldProblem, Problem, Settings, World, places,
@@ -149,14 +150,16 @@ pub async fn submit(
         outcome => outcome?,
     };
     runnable(&judged, &ligands, on_invalid)?;
+    let reuse = reuse::look(ports, &submission, &judged).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
-    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+    let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
     run.weight = room.weight();
     if let Ligands::One(row) = &ligands {
         run.ligand_smiles = Some(row.smiles.clone());
     }
     within_budget(&run)?;
     room.clone().take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+    reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
     if write_inputs(ports, &submission, &run.job_id, &ligands, room.most_ligands()).await? != judged {
         return Err(
             Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
@@ -219,8 +222,10 @@ pub async fn submit_upload(
         Ok(judged) => judged,
         Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
+    let reuse = reuse::look(ports, &submission, &judged).await?;
+    reuse.write(ports.blobs, &submission.uid, &job_id).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
-    let mut run = build(&submission, job_id, &judged, learned.as_ref(), ports);
+    let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
     run.weight = room.weight();
     if let Some(error) = unfit(&run) {
         return fail(ports, run, error).await;
@@ -309,7 +314,7 @@ pub async fn refuse_upload(
     job_id: JobId,
     error: RunError,
 ) -> Result<Option<Run>, Problem> {
-    fail(ports, build(&submission, job_id, &Judged::default(), None, ports), error).await
+    fail(ports, build(&submission, job_id, &Judged::default(), &Reuse::default(), None, ports), error).await
 }
 
 /// Creates a run that has failed. It takes nobody's room.

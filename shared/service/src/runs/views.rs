@@ -39,6 +39,8 @@ pub struct JobView {
     pub cost: Option<Cost>,
     /// True if any value came from a stand-in and not from the model; null before the first result.
     pub simulated: Option<bool>,
+    /// True if an earlier run of the user has the result: no GPU is used for it.
+    pub cached: bool,
 }
 
 /// Where a run waits.
@@ -113,6 +115,8 @@ pub struct BatchView {
     pub cost: Cost,
     /// True if any value came from a stand-in and not from the model; null before the first result.
     pub simulated: Option<bool>,
+    /// Of `total_jobs`, those whose result an earlier run of the user has: no GPU is used for them.
+    pub cached: u32,
 }
 
 /// Paths that redirect to short-lived links.
@@ -158,6 +162,7 @@ pub fn job(run: &Run, results: Option<ResultRow>) -> JobView {
         parameters: run.parameters.clone(),
         cost: Some(run.cost),
         simulated: run.simulated,
+        cached: run.job_type == JobType::Individual && run.cached > 0,
     }
 }
 
@@ -199,6 +204,7 @@ pub fn child(run: &Run, id: &ChildId, item: &Item, results: Option<ResultRow>) -
         progress: Progress::new(1, done, failed, u32::from(status == Status::Running)),
         error,
         simulated: results.as_ref().map(|row| row.simulated),
+        cached: results.as_ref().is_some_and(|row| row.cached),
         results: results.map(shown),
         input: input(run, item.smiles.as_deref()),
         cost: None,
@@ -249,6 +255,7 @@ pub fn batch(run: &Run) -> BatchView {
         parameters: run.parameters.clone(),
         cost: run.cost,
         simulated: run.simulated,
+        cached: run.cached,
         batch_id: id,
     }
 }
@@ -271,5 +278,6 @@ fn queue(run: &Run) -> Option<Queue> {
 
 fn seconds_left(run: &Run) -> Option<u64> {
     let plan = run.plan.as_ref().filter(|_| !run.status.is_final())?;
-    Some((plan.seconds * (1.0 - run.progress.percent / 100.0)).ceil() as u64)
+    let unfinished = run.items.saturating_sub(run.progress.completed + run.progress.failed);
+    Some((plan.seconds * plan.left(unfinished)).ceil() as u64)
 }

@@ -79,6 +79,10 @@ impl BlobsCore for HandingOn<Blobs> {
         self.0.list(bucket, prefix, after, limit).await
     }
 
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        self.0.copy(from, to).await
+    }
+
     async fn delete(&self, path: &BlobPath) -> Result<()> {
         self.0.delete(path).await
     }

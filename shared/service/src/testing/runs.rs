@@ -48,6 +48,7 @@ pub fn completed(run: &Run, index: u32, attempt: u32) -> Outcome {
         files: BTreeMap::from([("cif".to_owned(), structure.name().to_owned())]),
         error: None,
         simulated: false,
+        cached: false,
         provenance: BTreeMap::new(),
     }
 }
@@ -88,13 +89,13 @@ impl Bench {
         self.plan(&run).await
     }
 
-    /// Cuts a queued run into its shards.
+    /// Cuts a queued run into its shards. Nothing is taken over from earlier runs.
     pub async fn plan(&self, run: &Run) -> Run {
         let mut items = vec![];
         let library = places::library(&run.uid, &run.job_id).unwrap();
         rows::for_each_line(&self.world.blobs, &library, |item| items.push(item)).await.unwrap();
         let plan = run.plan.clone().unwrap();
-        for shard in 0..plan.shards {
+        for shard in 0..plan.all_shards() {
             let size = plan.size(shard);
             let input = ShardInput { shard, items: items.drain(..size as usize).collect() };
             let path = places::shard_input(&run.uid, &run.job_id, shard).unwrap();
@@ -181,7 +182,7 @@ impl Bench {
     /// A batch of which every shard is in the hands of a worker, all of one execution.
     pub async fn running(&self, name: &str, ligands: u32) -> (Run, String) {
         let run = self.planned(name, ligands).await;
-        let shards: Vec<_> = (0..run.plan.as_ref().unwrap().shards).collect();
+        let shards: Vec<_> = (0..run.plan.as_ref().unwrap().all_shards()).collect();
         let execution = self.launch(&run, &shards).await;
         for shard in shards {
             self.claim(&run, shard).await;
@@ -227,7 +228,7 @@ impl Bench {
     /// A batch whose shards have all reported and that waits for its results to be written.
     pub async fn aggregating(&self, name: &str, ligands: u32) -> Run {
         let (run, _) = self.running(name, ligands).await;
-        for shard in 0..run.plan.as_ref().unwrap().shards {
+        for shard in 0..run.plan.as_ref().unwrap().all_shards() {
             self.final_report(&run, shard, 1).await;
             shards::refresh(&self.world, &run.uid, &run.job_id, shard).await.unwrap();
         }

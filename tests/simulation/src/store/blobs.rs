@@ -62,6 +62,17 @@ impl BlobsCore for Port {
         .await
     }
 
+    async fn copy(&self, from: &BlobPath, to: &BlobPath) -> Result<ObjectMeta> {
+        let (source, key) = (from.to_string(), to.to_string());
+        self.call("copy", true, &key, |state, pid| {
+            let found = state.store.objects.get(&source).cloned();
+            let (meta, content) = found.ok_or_else(|| Error::NotFound(source.clone()))?;
+            crate::watch::object_copied(state, pid, from);
+            Ok(store(state, pid, ObjectMeta { path: to.clone(), ..meta }, content))
+        })
+        .await
+    }
+
     async fn delete(&self, path: &BlobPath) -> Result<()> {
         let key = path.to_string();
         self.call("delete", true, &key, |state, pid| {
@@ -100,7 +111,7 @@ fn put(
 pub fn insert(state: &mut State, pid: Pid, path: &BlobPath, content: Bytes, options: PutOptions) -> ObjectMeta {
     let meta = ObjectMeta {
         path: path.clone(),
-        generation: state.store.next_version(),
+        generation: 0,
         size: content.len() as u64,
         content_type: if options.content_type.is_empty() {
             "application/octet-stream".to_owned()
@@ -111,8 +122,13 @@ pub fn insert(state: &mut State, pid: Pid, path: &BlobPath, content: Bytes, opti
         crc32c: crc32c::crc32c(&content),
         created_at: state.now,
     };
-    crate::watch::object_written(state, pid, path);
-    state.store.objects.insert(path.to_string(), (meta.clone(), content));
+    store(state, pid, meta, content)
+}
+
+fn store(state: &mut State, pid: Pid, meta: ObjectMeta, content: Bytes) -> ObjectMeta {
+    let meta = ObjectMeta { generation: state.store.next_version(), created_at: state.now, ..meta };
+    crate::watch::object_written(state, pid, &meta.path);
+    state.store.objects.insert(meta.path.to_string(), (meta.clone(), content));
     state.happened.push(Event::Object(meta.clone()));
     meta
 }

@@ -3,7 +3,7 @@
 mod reports;
 mod shards;
 
-pub use reports::{object_removed, object_written, report_heard, report_lost, report_sent};
+pub use reports::{object_copied, object_removed, object_written, report_heard, report_lost, report_sent};
 pub use shards::reported;
 
 use crate::{

@@ -1,7 +1,8 @@
 //! What must hold of objects whenever one is written, and of runs once their reports were heard.
 
-use super::{owns, text, violated};
+use super::{number, owns, text, violated};
 use crate::universe::{Pid, State};
+use domain::Plan;
 use platform::BlobPath;
 use serde_json::Value;
 use service::places;
@@ -29,6 +30,11 @@ pub fn object_removed(state: &mut State, pid: Pid, path: &BlobPath) {
     owns(state, pid, uid, path.name());
 }
 
+/// An object's content is taken over by a process that works for one user.
+pub fn object_copied(state: &mut State, pid: Pid, from: &BlobPath) {
+    object_removed(state, pid, from);
+}
+
 /// A report is on its way.
 pub fn report_sent(state: &mut State, run: &str) {
     *state.watch.reporting.entry(run.to_owned()).or_default() += 1;
@@ -50,11 +56,15 @@ pub fn report_heard(state: &mut State, run: &str) {
     }
     let Some(doc) = state.store.docs.get(run) else { return };
     let open = matches!(text(&doc.body, "status"), "queued" | "running");
-    let shards = doc.body.get("plan").and_then(|plan| plan.get("shards")?.as_u64()).unwrap_or_default();
+    let plan = doc.body.get("plan").and_then(|plan| serde_json::from_value::<Plan>(plan.clone()).ok());
+    let shards = plan.filter(|plan| plan.ready).map_or(0, |plan| u64::from(plan.all_shards()));
     let prefix = format!("{run}/shards/");
     let inside = state.store.docs.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
-    let done = inside.filter(|(_, shard)| shard.body.get("done") == Some(&Value::Bool(true))).count() as u64;
-    if open && done == shards {
+    let done = inside.filter(|(_, shard)| shard.body.get("done") == Some(&Value::Bool(true)));
+    let done: Vec<_> = done.map(|(_, shard)| number(&shard.body, "attempt")).collect();
+    // Where no worker was at work, the planner moves the run on once it has written everything.
+    let by_worker = done.iter().any(|attempt| *attempt > 0);
+    if open && by_worker && done.len() as u64 == shards {
         violated(state, format!("every report of {run} was heard, and it has not moved on"));
     }
 }

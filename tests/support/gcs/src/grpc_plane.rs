@@ -1,7 +1,7 @@
-//! `google.storage.v2`, as far as the project calls it: look at an object, list, delete. Any other method is answered
+//! `google.storage.v2`, as far as the project calls it: look at an object, list, copy, delete. Any other method is answered
 //! with "unimplemented", so that a new use shows at once.
 
-use crate::{State, Stored};
+use crate::{Draft, State, Stored};
 use axum::{
     body::Body,
     extract::{self, Path, Request},
@@ -9,6 +9,7 @@ use axum::{
 };
 use googleapis_tonic_google_storage_v2::google::storage::v2::{
     DeleteObjectRequest, GetObjectRequest, ListObjectsRequest, ListObjectsResponse, Object, ObjectChecksums,
+    RewriteObjectRequest, RewriteResponse,
 };
 use prost::Message;
 use prost_types::Timestamp;
@@ -29,6 +30,7 @@ pub(crate) async fn call(
     match method.as_str() {
         "GetObject" => unary(request, move |asked| get(&state, &asked)).await,
         "ListObjects" => unary(request, move |asked| list(&state, asked)).await,
+        "RewriteObject" => unary(request, move |asked| rewrite(&state, &asked)).await,
         "DeleteObject" => unary(request, move |asked| delete(&state, &asked)).await,
         other => Status::unimplemented(format!("{other} is not part of this test server")).into_http(),
     }
@@ -37,6 +39,23 @@ pub(crate) async fn call(
 fn get(state: &State, asked: &GetObjectRequest) -> Result<Object, Status> {
     let found = state.objects.get(short(&asked.bucket), &asked.object);
     found.as_ref().map(object).ok_or_else(|| Status::not_found("No such object"))
+}
+
+/// Copies all of the object in one call.
+fn rewrite(state: &State, asked: &RewriteObjectRequest) -> Result<RewriteResponse, Status> {
+    let found = state.objects.get(short(&asked.source_bucket), &asked.source_object);
+    let source = found.ok_or_else(|| Status::not_found("No such object"))?;
+    let draft = Draft {
+        bucket: short(&asked.destination_bucket).to_owned(),
+        name: asked.destination_name.clone(),
+        content_type: source.content_type,
+        metadata: source.metadata,
+        ..Draft::default()
+    };
+    let size = source.content.len() as i64;
+    let copy = state.objects.put(draft, source.content).map_err(|_| Status::not_found("No such bucket"))?;
+    let resource = Some(object(&copy));
+    Ok(RewriteResponse { total_bytes_rewritten: size, object_size: size, done: true, resource, ..Default::default() })
 }
 
 fn delete(state: &State, asked: &DeleteObjectRequest) -> Result<(), Status> {

@@ -3,7 +3,7 @@
 //! scores beyond the fourteen there are, is put in when the rows come out in order.
 
 use super::columns::Columns;
-use crate::runs::exports::CsvParts;
+use crate::runs::{exports::CsvParts, reuse::Answers};
 use domain::ResultRow;
 use platform::{Error, Result};
 use std::{
@@ -25,6 +25,8 @@ pub struct Batch {
     /// Scores beyond the fourteen that the rows have.
     pub other: BTreeSet<String>,
     pub simulated: bool,
+    /// For later runs.
+    pub answers: Answers,
 }
 
 /// One row. Little-endian: key (16 bytes); where in the JSON the rank stands, the lengths of the four texts (4 each); a

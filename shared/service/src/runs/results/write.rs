@@ -13,12 +13,13 @@ use crate::{
     places,
     runs::{
         exports,
+        reuse::{self, Answers},
         rows::{self, OtherNames},
         shards,
         views::shown,
     },
 };
-use domain::{BatchResults, ResultRow, Run, Shard};
+use domain::{BatchResults, ResultRow, Run, Shard, Status};
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{Blobs, Docs, Ids, PutOptions, Result};
 use std::{collections::BTreeSet, pin::pin, sync::Arc};
@@ -39,6 +40,7 @@ pub async fn write(docs: &Docs, blobs: &Blobs, run: &Run, token: u32) -> Result<
     let written = gather(docs, blobs, run, &folder, "spill", BLOCK).await?;
     let summary = serde_json::to_vec_pretty(&written.summary)?;
     blobs.put_bytes(&folder.file("summary.json")?, summary, PutOptions::of_type("application/json")).await?;
+    reuse::announce(blobs, run, written.simulated).await?;
     Ok(written)
 }
 
@@ -76,11 +78,15 @@ pub(super) async fn gather(
     let work = batches(blobs, run, columns.clone(), OtherNames::read(blobs, run).await?);
     let mut batches = pin!(rows::each(docs, run, work));
     let mut sorter = Sorter::new(blobs, scratch.clone(), block);
-    let (mut other, mut simulated) = (BTreeSet::new(), false);
+    let (mut other, mut simulated, mut answers) = (BTreeSet::new(), false, Answers::default());
     while let Some(batch) = batches.try_next().await? {
         sorter.push(&batch).await?;
         other.extend(batch.other);
         simulated |= batch.simulated;
+        answers.extend(batch.answers);
+    }
+    if run.question.is_some() && run.status == Status::Aggregating {
+        answers.write(blobs, run).await?;
     }
     let other: Vec<_> = other.into_iter().collect();
     let sorted = sorter.sorted().await?;
@@ -101,7 +107,9 @@ fn batches(blobs: &Blobs, run: &Run, columns: Arc<Columns>, names: OtherNames) -
         let shared = shared.clone();
         Box::pin(async move {
             let (blobs, run, columns, names) = &*shared;
-            Batch::of(&rows::of_shard(blobs, run, &shard, names).await?, columns)
+            let rows = rows::of_shard(blobs, run, &shard, names).await?;
+            let answers = Answers::of(&rows, shard.shard);
+            Ok(Batch { answers, ..Batch::of(&rows, columns)? })
         })
     }
 }

@@ -2,6 +2,7 @@
 //! state, so that a client which missed some has missed nothing; the id of an event is the version of the document, with
 //! which a client that lost its connection goes on.
 
+mod message;
 mod stream;
 
 use axum::{
@@ -10,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response, Sse},
 };
 use domain::{Cost, JobId, JobType, Progress, Run, RunError, Status, Timestamp};
+use message::Message;
 use platform::{Clock, Docs, Versioned};
 use serde::Serialize;
 use service::{Caller, Function, Path, Refusals, Result, World, runs};
@@ -57,7 +59,7 @@ impl RunEvent {
 /// with `Last-Event-ID`, as browsers' `EventSource` does by itself; 204 says that there is nothing more to come.
 #[utoipa::path(get, path = "/api/v1/batches/{batch_id}/events", tag = "batches",
     params(("batch_id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "the last event seen")),
-    responses((status = 200, body = RunEvent, content_type = "text/event-stream"),
+    responses((status = 200, body = Message, content_type = "text/event-stream"),
         (status = 204, description = "the batch has ended, and its end was seen"), Refusals))]
 async fn batch_events(
     caller: Caller,
@@ -73,7 +75,7 @@ async fn batch_events(
 /// The same of any job.
 #[utoipa::path(get, path = "/api/v1/jobs/{job_id}/events", tag = "jobs",
     params(("job_id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "the last event seen")),
-    responses((status = 200, body = RunEvent, content_type = "text/event-stream"),
+    responses((status = 200, body = Message, content_type = "text/event-stream"),
         (status = 204, description = "the job has ended, and its end was seen"), Refusals))]
 async fn job_events(
     caller: Caller,

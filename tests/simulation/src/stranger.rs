@@ -20,8 +20,10 @@ pub fn passes_by(universe: &Universe, event: &Event) {
     let mut state = universe.lock();
     let Some((_, content)) = state.store.objects.get(&meta.path.to_string()).cloned() else { return };
     let (folder, _) = meta.path.name().rsplit_once('/').unwrap_or_default();
-    let name = format!("{folder}/{}.json", FROM + state.random.random_range(0..1000));
-    let Ok(path) = BlobPath::new(places::REPORTS, name) else { return };
+    let number = FROM + state.random.random_range(0..1000);
+    let names = (number..).filter_map(|number| BlobPath::new(places::REPORTS, format!("{folder}/{number}.json")).ok());
+    let free = |path: &BlobPath| !state.store.objects.contains_key(&path.to_string());
+    let Some(path) = names.into_iter().find(free) else { return };
     let content = match (state.random.random_range(0..5), serde_json::from_slice::<Value>(&content)) {
         (kind @ 1.., Ok(mut report)) => {
             match kind {

@@ -45,8 +45,7 @@ fn story(happened: &[Event], run: &DocPath, notices: &mut Vec<String>) -> Vec<St
 }
 
 async fn rows(bench: &Bench, run: &Run) -> BTreeSet<u64> {
-    let path =
-        places::own_artifact(&run.uid, &run.job_id, &format!("results/{:04}/ranked.ndjson", run.results.unwrap()));
+    let path = places::result(&run.uid, &run.job_id, &format!("{:04}/ranked.ndjson", run.results.unwrap()));
     let lines = bench.world.blobs.get(&path.unwrap(), 1 << 30).await.unwrap();
     let lines = String::from_utf8(lines.to_vec()).unwrap();
     let indices: Vec<u64> = lines.lines().map(|line| index(&serde_json::from_str(line).unwrap())).collect();
@@ -56,7 +55,7 @@ async fn rows(bench: &Bench, run: &Run) -> BTreeSet<u64> {
 }
 
 fn index(row: &serde_json::Value) -> u64 {
-    row["index"].as_u64().unwrap()
+    row["row"].as_u64().unwrap()
 }
 
 /// 2,000 shards whose reports all arrive within a second, each so many times.

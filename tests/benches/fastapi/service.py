@@ -1,6 +1,6 @@
 """What `submit-prediction` does, as one would write it with FastAPI, to be measured beside it.
 
-It asks Firestore the same ten questions in the same order over gRPC and writes the same two objects. Where the Rust
+It asks Firestore the same twelve questions in the same order over gRPC and writes the same two objects. Where the Rust
 service has rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a
 grammar of its tokens and its parentheses and ring digits are counted, where the other one checks valences and
 aromaticity too; objects go out as bare PUTs, not through the client library. Neither publishes anything: what happens
@@ -20,8 +20,9 @@ from typing import Annotated, Any, Literal
 
 import aiohttp
 import jwt
+import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
-from fastapi.responses import ORJSONResponse
+from fastapi.responses import Response
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition
 from google.cloud.firestore import AsyncClient, FieldFilter
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -79,7 +80,7 @@ async def lifespan(app: FastAPI):
         yield
 
 
-app = FastAPI(lifespan=lifespan, default_response_class=ORJSONResponse)
+app = FastAPI(lifespan=lifespan)
 
 
 async def caller(request: Request, authorization: Annotated[str, Header()]) -> str:
@@ -105,7 +106,7 @@ async def predict(
     body: Predict,
     uid: Annotated[str, Depends(caller)],
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> ORJSONResponse:
+) -> Response:
     docs, now = request.app.state.docs, datetime.now(timezone.utc)
     digest = hashlib.sha256(await request.body()).hexdigest()
     unique = short(uid, idempotency_key, digest, str(now.date())) if idempotency_key else secrets.token_hex(12)
@@ -168,7 +169,12 @@ class Room:
 
         async def charged() -> float:
             month = jobs.where(filter=FieldFilter("month", "==", f"{now:%Y-%m}"))
-            return (await month.sum("charged_gpu_seconds").get())[0][0].value
+            # A count beside the sum, of one moment, because that is what the other service's port asks for.
+            moment = docs.transaction(read_only=True)
+            await moment._begin()
+            both = (month.count(), month.sum("charged_gpu_seconds"))
+            _, found = await asyncio.gather(*(each.get(transaction=moment) for each in both))
+            return found[0][0].value
 
         return cls(account, *await asyncio.gather(unfinished(), charged()))
 
@@ -220,12 +226,13 @@ async def write_inputs(http: aiohttp.ClientSession, uid: str, job_id: str, body:
             put.raise_for_status()
 
 
-def answer(run: dict) -> ORJSONResponse:
+def answer(run: dict) -> Response:
     names = ("job_id", "job_type", "status", "model", "model_version", "created_at", "started_at", "completed_at",
              "progress", "error", "input", "parameters", "cost", "simulated")
     view = {name: run[name] for name in names} | {"job_name": run["name"], "results": None, "download_links": None}
     location = {"Location": f"/api/v1/jobs/{run['job_id']}"}
-    return ORJSONResponse(view | {"queue": {"lane": run["lane"]}}, status_code=202, headers=location)
+    content = orjson.dumps(view | {"queue": {"lane": run["lane"]}}, default=str)
+    return Response(content, status_code=202, headers=location, media_type="application/json")
 
 
 def short(*parts: str) -> str:

@@ -108,7 +108,7 @@ async fn screen(rows: u32) -> Outcome<(Step, Step, Run)> {
     Ok((judged, planned, run.value))
 }
 
-/// Different molecules; of each hundred rows two are salts, one repeats another row and one is broken.
+/// Molecules of which nearly all differ; of each hundred rows two are salts, one is broken, and some repeat another one.
 fn library(rows: u32) -> Outcome<String> {
     let mut text = String::from("smiles,name\n");
     for row in 0..u64::from(rows) {

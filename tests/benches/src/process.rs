@@ -37,7 +37,7 @@ impl Service {
         let mut command = Command::new(program);
         let port = address.port().to_string();
         command.args(arguments.iter().map(|argument| argument.replace("{port}", &port)));
-        command.env_clear().envs(environment).stdin(Stdio::null());
+        command.env_clear().envs(environment).stdin(Stdio::null()).stdout(Stdio::null());
         command.env("HOST", "127.0.0.1").env("PORT", port);
         let begun = Instant::now();
         let mut process = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;

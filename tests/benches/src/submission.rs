@@ -5,7 +5,7 @@ use crate::{
     Outcome,
     http::requests::SEQUENCE,
     load::{Figures, Request, expect, load, send},
-    place::{Place, now},
+    place::Place,
     process::{Environment, Service, binary, cpu, memory},
     readme::{ASKED, Part, asked, root, short},
 };
@@ -25,7 +25,7 @@ const RATE: f64 = 20.0;
 /// How many times our processor time the other service has to take.
 const TIMES: f64 = 8.0;
 /// Questions that a submission asks Firestore.
-const ROUND_TRIPS: u32 = 10;
+const ROUND_TRIPS: u32 = 12;
 
 /// What was found of one service.
 struct Found {

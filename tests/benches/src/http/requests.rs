@@ -42,7 +42,7 @@ pub async fn prepare(place: &Place) -> Outcome<Known> {
 }
 
 fn webhook() -> Value {
-    json!({"url": "http://127.0.0.1:9/hook", "events": ["batch.completed"]})
+    json!({"url": "http://127.0.0.1:1999/hook", "events": ["batch.completed"]})
 }
 
 pub type Read = (&'static str, u16, &'static str, String, Option<Value>);

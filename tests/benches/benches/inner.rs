@@ -26,12 +26,12 @@ fn ligands(criterion: &mut Criterion) {
         one("Cc1ccc(NC(=O)c2ccc(CN3CCN(C)CC3)cc2)cc1Nc1nccc(-c2cccnc2)n1"),
     );
     criterion.bench_function("read a salt with the chemistry library", one("CN(C)C(=N)NC(=N)N.OC(=O)CCC(=O)O"));
-    let rows: Vec<_> = (0..BATCH).map(|n| LibraryRow {
+    let row = |n: usize| LibraryRow {
         row: n as u64,
         name: Some(format!("Z{n:09}")),
         smiles: format!("{}c1ccc(cc1)C(=O)N{}", "C".repeat(1 + n % 64), "C".repeat(1 + n / 64)),
-    });
-    let rows: Vec<_> = rows.map(|row| Ok(row.into())).collect();
+    };
+    let rows: Vec<_> = (0..BATCH).map(|n| Ok(row(n).into())).collect();
     let mut group = criterion.benchmark_group("library");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("judge a batch of 4,096 rows", |bencher| {
@@ -40,9 +40,8 @@ fn ligands(criterion: &mut Criterion) {
 }
 
 fn planning(criterion: &mut Criterion) {
-    let sizes: Vec<_> =
-        (1..=8).map(|n| SizeClass { most_atoms: n * 8, items: 100_000, item_seconds: f64::from(n) * 5.0 });
-    let sizes: Vec<_> = sizes.collect();
+    let size = |n: u32| SizeClass { most_atoms: n * 8, items: 100_000, item_seconds: f64::from(n) * 5.0 };
+    let sizes: Vec<_> = (1..=8).map(size).collect();
     criterion.bench_function("plan a run of 800,000 ligands", |bencher| {
         bencher.iter(|| {
             let planning =

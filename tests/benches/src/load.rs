@@ -69,10 +69,11 @@ pub async fn load(
 
 /// Sends each request `rate` to the second; how long each took, and its answer, in their order.
 pub async fn send(address: SocketAddr, rate: f64, requests: &[Request]) -> Outcome<Vec<(Duration, Answer)>> {
-    let queue = Arc::new(Mutex::new(requests.to_vec().into_iter().enumerate()));
+    let (connections, requests) = (CONNECTIONS.min(requests.len()), requests.to_vec());
+    let queue = Arc::new(Mutex::new(requests.into_iter().enumerate()));
     let begin = Instant::now() + Duration::from_millis(20);
     let mut workers = vec![];
-    for _ in 0..CONNECTIONS.min(requests.len()) {
+    for _ in 0..connections {
         let queue = queue.clone();
         workers.push(tokio::spawn(async move {
             let mut connection = Connection::open(address).await?;

@@ -47,7 +47,7 @@ fn webhook() -> Value {
 
 pub type Read = (&'static str, u16, &'static str, String, Option<Value>);
 
-/// What only reads: function, status, request. The bare service comes first.
+/// What only reads: function (and, after a comma, of what), status, request. The bare service comes first.
 pub fn reads(known: &Known) -> Vec<Read> {
     let (batch, job, webhook) = (&known["batch"], &known["job"], &known["webhook"]);
     let get = |name, status, path: String| (name, status, "GET", path, None);
@@ -55,7 +55,8 @@ pub fn reads(known: &Known) -> Vec<Read> {
     let estimate = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ten_ligands(0)});
     vec![
         get("bare axum", 200, "/".into()),
-        get("get-job", 200, api(&format!("jobs/{job}"))),
+        get("get-job, a finished prediction", 200, api(&format!("jobs/{job}"))),
+        get("get-job, a batch", 200, api(&format!("jobs/{batch}"))),
         get("list-jobs", 200, api("jobs?limit=20")),
         get("get-batch", 200, api(&format!("batches/{batch}"))),
         get("list-batches", 200, api("batches?limit=20")),

@@ -1,8 +1,7 @@
-//! How long a library takes, and how much memory: reads, judges and writes a CSV library as `library.ndjson`, and prints
-//! the time and the peak of the resident memory. Without a file it makes a library of so many rows.
+//! How long a library takes, and how much memory: reads, judges and writes a library of any format as `library.ndjson`,
+//! and prints the time and the peak of the resident memory. A made-up one of a million rows is judged by `tests/benches`.
 //!
-//!     cargo run --release -p chem --example ingest -- make 1000000 > library.csv
-//!     cargo run --release -p chem --example ingest -- judge library.csv > library.ndjson
+//!     cargo run --release -p chem --example ingest -- library.csv > library.ndjson
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -11,76 +10,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use chem::{Curator, LibraryReader, ReadError, Source, Verdict};
 
-/// What a molecule is put together from: substituent, ring, joint, middle, ring, substituent.
-const HEAD: [&str; 10] = ["F", "Cl", "CO", "CC", "N#C", "CN(C)", "OC(=O)", "FC(F)(F)", "CS(=O)(=O)", "C1CC1"];
-const TAIL: [&str; 10] = ["F", "Cl", "OC", "CC", "C#N", "N(C)C", "C(=O)O", "C(F)(F)F", "S(=O)(=O)C", "C1CC1"];
-const LEFT: [&str; 10] = [
-    "c1ccc(cc1)",
-    "c1cccc(c1)",
-    "c1ccnc(c1)",
-    "c1csc(n1)",
-    "c1ccc2c(c1)[nH]cc2",
-    "c1cc(n[nH]1)",
-    "C1CCN(CC1)",
-    "c1nc2ccccc2n1",
-    "C1CCC(CC1)",
-    "c1noc(C)c1",
-];
-const JOINTS: [&str; 10] = [
-    "C(=O)N",
-    "C(=O)NC",
-    "S(=O)(=O)N",
-    "CC(=O)N",
-    "NC(=O)N",
-    "OC[C@H](O)CN",
-    "CN(C)C(=O)",
-    "C(=O)N1CCN(CC1)",
-    "C(=O)N[C@@H](C)",
-    "C/C=C/",
-];
-const MIDDLE: [&str; 10] =
-    ["C", "CC", "CCC", "c1ccc(cc1)", "c1cccc(c1)", "C1CCC(CC1)", "CCO", "Cc1ccc(cc1)", "c1cc(on1)", "Cc1nc(cs1)"];
-const RIGHT: [&str; 10] = [
-    "c1ccc(cc1)",
-    "c1cccc(c1)",
-    "c1ccnc(c1)",
-    "c1ccsc1",
-    "C1CCN(CC1)",
-    "c1cc2ccccc2c(c1)",
-    "C1CCOC(C1)",
-    "c1cnn(c1)",
-    "c1c[nH]c2ccc(cc12)",
-    "N1CCC(CC1)",
-];
-
 fn main() -> io::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["make", rows] => make(rows.parse().map_err(io::Error::other)?),
-        ["judge", file] => judge(file),
-        _ => Err(io::Error::other("make ROWS | judge FILE")),
+    match std::env::args().nth(1) {
+        Some(file) => judge(&file),
+        None => Err(io::Error::other("name the library")),
     }
-}
-
-/// A million different molecules; of each hundred rows two are salts, one repeats another row and one is broken.
-fn make(rows: usize) -> io::Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    writeln!(out, "smiles,name")?;
-    for row in 0..rows {
-        // A step prime to the number of molecules visits each once, in no order.
-        let molecule = if row % 100 == 7 { row - 1 } else { row } * 387_421 % 1_000_000;
-        let digit = |place: u32| molecule / 10_usize.pow(place) % 10;
-        let tail = match row % 100 {
-            3 => ".Cl",
-            4 => ".[Na+].[Cl-]",
-            5 => "(",
-            _ => "",
-        };
-        let [left, joint, middle, right] = [LEFT[digit(0)], JOINTS[digit(1)], MIDDLE[digit(2)], RIGHT[digit(3)]];
-        let (head, end) = (HEAD[digit(4)], TAIL[digit(5)]);
-        writeln!(out, "{head}{left}{joint}{middle}{right}{end}{tail},Z{row:09}")?;
-    }
-    out.flush()
 }
 
 struct OnDisk(String);

@@ -9,16 +9,32 @@ use domain::{Role, Tier, Uid};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, jwk::JwkSet};
 use serde::Deserialize;
 use serde_json::Value;
-use std::sync::Arc;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// Clocks may differ by this much, in seconds.
 const LEEWAY: i64 = 60;
+/// Tokens that are remembered before all are forgotten: about 5 MB.
+const REMEMBERED: usize = 10_000;
 
 /// Whose tokens are taken, and the keys they are signed with.
 pub struct Verifier {
     issuer: String,
     audience: String,
     keys: Keys,
+    checked: Mutex<Checked>,
+}
+
+/// What tokens claim whose signature was found right, by the SHA-256 of the token: a client sends the same one for an
+/// hour, and checking its signature takes longer than finding a document. Times are compared anew in every request.
+#[derive(Default)]
+struct Checked {
+    /// The keys they were checked by; with others, all is forgotten.
+    keys: Option<Arc<JwkSet>>,
+    claims: HashMap<[u8; 32], Arc<Claims>>,
 }
 
 enum Keys {
@@ -85,12 +101,12 @@ impl Claims {
 
 impl Verifier {
     pub fn new(issuer: String, audience: String, keys: JwkSet) -> Self {
-        Verifier { issuer, audience, keys: Keys::Given(Arc::new(keys)) }
+        Verifier { issuer, audience, keys: Keys::Given(Arc::new(keys)), checked: Mutex::default() }
     }
 
     /// A verifier whose keys are the issuer's current ones.
     pub fn fetching(issuer: String, audience: String, keys: KeyCache) -> Self {
-        Verifier { issuer, audience, keys: Keys::Fetched(keys) }
+        Verifier { issuer, audience, keys: Keys::Fetched(keys), checked: Mutex::default() }
     }
 
     /// The user a token speaks for, once the issuer's keys are at hand.
@@ -105,15 +121,49 @@ impl Verifier {
 
     /// The user a token speaks for, by the keys at hand.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
+        let claims = self.claims(token)?;
+        let begins = [Some(claims.iat), claims.auth_time, claims.nbf].into_iter().flatten().max().unwrap_or(claims.iat);
+        if begins > now.timestamp() + LEEWAY || claims.exp < now.timestamp() - LEEWAY {
+            return Err(TokenError::Times);
+        }
+        let uid = Uid::try_from(claims.sub.clone()).map_err(|_| TokenError::Subject)?;
+        Ok(Identity { uid, tier: claims.tier, roles: claims.roles() })
+    }
+
+    /// What a token claims that is signed by one of the keys at hand, is of our issuer and for us.
+    fn claims(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
         let keys = match &self.keys {
             Keys::Given(keys) => keys.clone(),
             Keys::Fetched(cache) => cache.current(),
         };
+        let digest = Sha256::digest(token).into();
+        if let Some(claims) = self.checked_by(&keys).claims.get(&digest) {
+            return Ok(claims.clone());
+        }
+        let claims = Arc::new(self.check_signature(token, &keys)?);
+        let mut checked = self.checked_by(&keys);
+        if checked.claims.len() >= REMEMBERED {
+            checked.claims.clear();
+        }
+        checked.claims.insert(digest, claims.clone());
+        Ok(claims)
+    }
+
+    /// What was checked by these keys.
+    fn checked_by(&self, keys: &Arc<JwkSet>) -> MutexGuard<'_, Checked> {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !checked.keys.as_ref().is_some_and(|known| Arc::ptr_eq(known, keys)) {
+            *checked = Checked { keys: Some(keys.clone()), claims: HashMap::new() };
+        }
+        checked
+    }
+
+    fn check_signature(&self, token: &str, keys: &JwkSet) -> Result<Claims, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(TokenError::Invalid)?;
         let key = key_id(header).and_then(|id| keys.find(&id).cloned()).ok_or(TokenError::Key)?;
         let key = DecodingKey::from_jwk(&key).map_err(TokenError::Invalid)?;
         let mut rules = Validation::new(Algorithm::RS256);
-        // Times are compared below, by the caller's clock.
+        // Times are compared by the caller's clock.
         rules.validate_exp = false;
         rules.set_issuer(&[&self.issuer]);
         rules.set_audience(&[&self.audience]);
@@ -122,12 +172,7 @@ impl Verifier {
         if claims.iss != self.issuer || claims.aud != self.audience {
             return Err(TokenError::Foreign);
         }
-        let begins = [Some(claims.iat), claims.auth_time, claims.nbf].into_iter().flatten().max().unwrap_or(claims.iat);
-        if begins > now.timestamp() + LEEWAY || claims.exp < now.timestamp() - LEEWAY {
-            return Err(TokenError::Times);
-        }
-        let (tier, roles) = (claims.tier, claims.roles());
-        Ok(Identity { uid: Uid::try_from(claims.sub).map_err(|_| TokenError::Subject)?, tier, roles })
+        Ok(claims)
     }
 }
 

@@ -203,6 +203,19 @@ fn a_token_runs_out_a_minute_after_its_end() {
 }
 
 #[test]
+fn a_token_that_was_taken_before_is_judged_by_its_times_and_its_signature_all_the_same() {
+    let (verifier, token) = (Verifier::new(ISSUER.into(), AUDIENCE.into(), keys()), signed(json!({})));
+    let takes = |token: &str, seconds: i64| verifier.verify(token, after(seconds)).is_ok();
+    assert!(takes(&token, 0) && takes(&token, 3600));
+    assert!(!takes(&token, 3661) && !takes(&token, -61));
+    let (signed_part, _) = token.rsplit_once('.').unwrap();
+    assert!(!takes(&format!("{signed_part}."), 0) && !takes(signed_part, 0));
+    let another = signed_by(header(Algorithm::RS256), &THEIRS, json!({}));
+    assert!(!takes(&format!("{signed_part}.{}", another.rsplit_once('.').unwrap().1), 0));
+    assert!(takes(&token, 0));
+}
+
+#[test]
 fn a_token_may_be_issued_a_minute_in_the_future() {
     assert!(user(&signed(json!({"iat": NOW + 60}))).is_some());
     refused([json!({"iat": NOW + 61})]);

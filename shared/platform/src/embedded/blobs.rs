@@ -26,6 +26,8 @@ use url::Url;
 const CHUNK: usize = 256 * 1024;
 /// What is read in one step and not as a stream, in bytes.
 const SMALL: u64 = 256 * 1024;
+/// What is read where it is asked for: handing it to another thread takes longer. In bytes.
+const TINY: u64 = 16 * 1024;
 
 #[async_trait]
 impl BlobsCore for Store {
@@ -50,14 +52,19 @@ impl BlobsCore for Store {
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
         // A writer may replace the object between the look-up and the open: then the name is looked up again.
         for _ in 0..8 {
-            let (store, path, range) = (self.clone(), path.clone(), range.clone());
-            let opening = tokio::task::spawn_blocking(move || store.open_object(&path, range)).await;
-            let opened = opening.map_err(|error| Error::internal("the object store", error))??;
-            match opened {
-                Some((meta, Ok(content))) => return Ok((meta, content.chunks())),
-                Some((_, Err(error))) if error.kind() == io::ErrorKind::NotFound => continue,
-                Some((_, Err(error))) => return Err(io_error(error)),
-                None => break,
+            let name = path.clone();
+            let Some((meta, file)) = self.look(move |connection| find(connection, &name)).await? else { break };
+            let (file, size, range) = (self.file(&file), meta.size, range.clone().unwrap_or(0..meta.size));
+            let content = if range.end.min(size).saturating_sub(range.start) <= TINY {
+                Content::open(&file, size, range)
+            } else {
+                let opening = tokio::task::spawn_blocking(move || Content::open(&file, size, range)).await;
+                opening.map_err(|error| Error::internal("the object store", error))?
+            };
+            match content {
+                Ok(content) => return Ok((meta, content.chunks())),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io_error(error)),
             }
         }
         Err(Error::NotFound(path.to_string()))
@@ -76,7 +83,7 @@ impl BlobsCore for Store {
 
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {
         let path = path.clone();
-        self.read(move |connection| Ok(find(connection, &path)?.map(|(meta, _)| meta))).await
+        self.look(move |connection| Ok(find(connection, &path)?.map(|(meta, _)| meta))).await
     }
 
     async fn list(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<ObjectMeta>> {
@@ -137,19 +144,6 @@ impl Store {
                 Err(error)
             }
         }
-    }
-
-    /// What is known of the object, and its content, or why its file cannot be read.
-    fn open_object(
-        &self,
-        path: &BlobPath,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<(ObjectMeta, io::Result<Content>)>> {
-        let found = self.with_connection(|connection| find(connection, path))?;
-        Ok(found.map(|(meta, file)| {
-            let content = Content::open(&self.file(&file), meta.size, range);
-            (meta, content)
-        }))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -234,8 +228,7 @@ enum Content {
 }
 
 impl Content {
-    fn open(path: &Path, size: u64, range: Option<Range<u64>>) -> io::Result<Self> {
-        let range = range.unwrap_or(0..size);
+    fn open(path: &Path, size: u64, range: Range<u64>) -> io::Result<Self> {
         let mut file = std::fs::File::open(path)?;
         let length = range.end.min(size).saturating_sub(range.start);
         if length <= SMALL {

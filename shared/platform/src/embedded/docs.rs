@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 impl DocsCore for Store {
     async fn get(&self, path: &DocPath) -> Result<Option<Document>> {
         let path = path.clone();
-        self.read(move |connection| find(connection, &path)).await
+        self.look(move |connection| find(connection, &path)).await
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Version>> {

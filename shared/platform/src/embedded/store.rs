@@ -4,7 +4,7 @@ use crate::{Blobs, Bus, Clock, Docs, Error, Executions, Result, embedded::Links}
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
     time::Duration,
 };
 use tokio::sync::Notify;
@@ -121,6 +121,21 @@ impl Store {
         let store = self.clone();
         let outcome = tokio::task::spawn_blocking(move || store.with_connection(work)).await;
         outcome.map_err(|error| Error::internal("the embedded store", error))?
+    }
+
+    /// Runs `work` that looks up one thing: at once, where nobody else has the database, because that takes less time than
+    /// handing it to another thread.
+    pub(super) async fn look<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match self.0.connection.try_lock() {
+            Ok(connection) => return work(&connection),
+            Err(TryLockError::Poisoned(poisoned)) => return work(&poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.read(work).await
     }
 
     /// The same, for those who are on a thread that may block.

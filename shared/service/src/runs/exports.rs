@@ -81,7 +81,7 @@ pub fn csv_line(
     line.push(b',');
     for score in other {
         if let Some(score) = score {
-            write!(line, "{score}")?;
+            push_number(line, score)?;
         }
         line.push(b',');
     }
@@ -108,7 +108,7 @@ pub fn write_csv(
 }
 
 fn head(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
-    let mut text = String::new();
+    let mut text = vec![];
     table.write_field(&row.job_id)?;
     table.write_field(&*harmless(&row.ligand_name))?;
     table.write_field(&*harmless(&row.other_names.join("; ")))?;
@@ -134,13 +134,27 @@ fn tail(table: &mut csv::Writer<Vec<u8>>, row: &ResultRow) -> csv::Result<()> {
     table.write_record([&*notes, &*code, &*message, flag(row.simulated), flag(row.cached)])
 }
 
-fn number(table: &mut csv::Writer<Vec<u8>>, text: &mut String, value: Option<f64>) -> csv::Result<()> {
-    use std::fmt::Write;
+fn number(table: &mut csv::Writer<Vec<u8>>, text: &mut Vec<u8>, value: Option<f64>) -> csv::Result<()> {
     text.clear();
     if let Some(value) = value {
-        write!(text, "{value}").map_err(io::Error::other)?;
+        push_number(text, value)?;
     }
     table.write_field(text)
+}
+
+/// Writes a number without an exponent, in the fewest digits that read back as the same: those that JSON has, whose
+/// writer finds them in half the time.
+fn push_number(line: &mut Vec<u8>, value: f64) -> io::Result<()> {
+    let begin = line.len();
+    serde_json::to_writer(&mut *line, &value)?;
+    let text = &line[begin..];
+    if text.contains(&b'e') || !value.is_finite() {
+        line.truncate(begin);
+        write!(line, "{value}")?;
+    } else if text.ends_with(b".0") {
+        line.truncate(line.len() - 2);
+    }
+    Ok(())
 }
 
 /// `rejected.csv`: every row that was not run, and why.
@@ -174,6 +188,23 @@ fn harmless(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{
+        num::f64::{NORMAL, SUBNORMAL},
+        prelude::*,
+    };
+
+    proptest! {
+        #[test]
+        fn a_number_reads_back_as_the_same_and_no_shorter_text_would(any in NORMAL | SUBNORMAL, usual in -1e3f64..1e3) {
+            for value in [any, usual, usual.round(), f64::from(usual as f32), usual * 1e-8, 0.0] {
+                let mut text = vec![];
+                push_number(&mut text, value).unwrap();
+                let text = String::from_utf8(text).unwrap();
+                prop_assert_eq!(text.parse::<f64>().unwrap(), value);
+                prop_assert_eq!((text.len(), text.contains('e')), (value.to_string().len(), false));
+            }
+        }
+    }
 
     #[test]
     fn a_missing_number_is_an_empty_cell_and_a_name_is_no_formula() {

@@ -87,6 +87,11 @@ pub fn free_address() -> io::Result<SocketAddr> {
 }
 
 impl Emulator {
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Starts it on a free port, and waits until it answers.
     fn start<const N: usize>(mut java: Command, arguments: impl FnOnce(String) -> [String; N]) -> io::Result<Self> {
         let address = free_address()?;

@@ -1,16 +1,17 @@
 //! Sorting more rows than fit into memory: records are collected into blocks, a full block is sorted and spilled as an
 //! object, and at the end the objects are merged. Every object is written and read once, from its beginning to its end,
-//! which is what object stores are quick and cheap at. A run of one block spills nothing.
+//! which is what object stores are quick and cheap at; it is packed, because the names in rows repeat and moving bytes
+//! takes longer than packing them. A run of one block spills nothing.
 
 use super::{
     Folder,
     batch::{Batch, Record},
 };
 use crate::telemetry;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use platform::{BlobPath, Blobs, Error, PutOptions, Result, blobs::Chunks};
-use std::{cmp::Reverse, collections::BinaryHeap, io, sync::Arc};
+use std::{cmp::Reverse, collections::BinaryHeap, io, ops::Range, sync::Arc};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt},
     task::JoinHandle,
@@ -18,8 +19,8 @@ use tokio::{
 
 /// What a block holds, in bytes; one is filled while another one is spilled.
 pub const BLOCK: usize = 24 * 1024 * 1024;
-/// In bytes.
-const CHUNK: usize = 256 * 1024;
+/// Records that are packed together, in bytes.
+const CHUNK: usize = 64 * 1024;
 
 /// Takes records in any order.
 pub struct Sorter {
@@ -45,10 +46,14 @@ pub struct Block {
     records: Vec<(u128, u32, u32)>,
 }
 
-/// A spilled block that is read back: each record after its length (little-endian u32).
+/// A spilled block that is read back. It is made of chunks, each packed (Snappy) and after its packed length; in a
+/// chunk, each record is after its own length (both little-endian u32).
 pub struct SpilledRun {
     reader: Box<dyn AsyncBufRead + Send + Unpin>,
-    record: Vec<u8>,
+    packed: Vec<u8>,
+    chunk: Vec<u8>,
+    /// Where in the chunk the record is.
+    record: Range<usize>,
 }
 
 impl Sorter {
@@ -74,9 +79,9 @@ impl Sorter {
         self.settled().await?;
         let (mut runs, mut heads) = (vec![], BinaryHeap::new());
         for path in &self.spilled {
-            let mut run = SpilledRun { reader: Box::new(self.blobs.reader(path).await?), record: vec![] };
+            let mut run = SpilledRun::new(Box::new(self.blobs.reader(path).await?));
             if run.advance().await? {
-                heads.push(Reverse((Record::key_of(&run.record), runs.len())));
+                heads.push(Reverse((Record::key_of(run.record()), runs.len())));
                 runs.push(run);
             }
         }
@@ -114,11 +119,11 @@ impl Sorted {
                 if let Some(run) = last.take()
                     && runs[run].advance().await?
                 {
-                    heads.push(Reverse((Record::key_of(&runs[run].record), run)));
+                    heads.push(Reverse((Record::key_of(runs[run].record()), run)));
                 }
                 let Some(Reverse((_, run))) = heads.pop() else { return Ok(None) };
                 *last = Some(run);
-                Ok(Some(&runs[run].record))
+                Ok(Some(runs[run].record()))
             }
         }
     }
@@ -148,36 +153,63 @@ impl Block {
 
     /// Its records as a spilled run.
     fn chunks(self) -> Chunks {
-        let block = Arc::new(self);
-        let mut next = 0;
-        let chunk = move || {
-            let mut chunk = BytesMut::with_capacity(CHUNK + CHUNK / 4);
+        let (block, mut next, mut chunk) = (Arc::new(self), 0, Vec::with_capacity(CHUNK + CHUNK / 4));
+        let mut packer = snap::raw::Encoder::new();
+        let packed = move || {
+            chunk.clear();
             while chunk.len() < CHUNK
                 && let Some(record) = block.record(next)
             {
-                chunk.put_u32_le(record.len() as u32);
-                chunk.put_slice(record);
+                chunk.extend((record.len() as u32).to_le_bytes());
+                chunk.extend_from_slice(record);
                 next += 1;
             }
-            (!chunk.is_empty()).then(|| Ok::<Bytes, io::Error>(chunk.freeze()))
+            (!chunk.is_empty()).then(|| {
+                let packed = packer.compress_vec(&chunk).map_err(io::Error::other)?;
+                Ok(Bytes::from([&(packed.len() as u32).to_le_bytes(), packed.as_slice()].concat()))
+            })
         };
-        stream::iter(std::iter::from_fn(chunk)).boxed()
+        stream::iter(std::iter::from_fn(packed)).boxed()
     }
 }
 
 impl SpilledRun {
-    /// Reads the next record; false at the end.
+    fn new(reader: Box<dyn AsyncBufRead + Send + Unpin>) -> Self {
+        SpilledRun { reader, packed: vec![], chunk: vec![], record: 0..0 }
+    }
+
+    fn record(&self) -> &[u8] {
+        &self.chunk[self.record.clone()]
+    }
+
+    /// Goes on to the next record; false at the end.
     async fn advance(&mut self) -> Result<bool> {
         self.read().await.map_err(|error| Error::internal("reading spilled rows", error))
     }
 
     async fn read(&mut self) -> io::Result<bool> {
+        if self.record.end == self.chunk.len() && !self.unpack().await? {
+            return Ok(false);
+        }
+        let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let (length, rest) = self.chunk[self.record.end..].split_first_chunk().ok_or_else(cut_off)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let begin = self.chunk.len() - rest.len();
+        self.record = begin..begin + rest.get(..length).ok_or_else(cut_off)?.len();
+        Ok(true)
+    }
+
+    /// Reads the next chunk; false at the end.
+    async fn unpack(&mut self) -> io::Result<bool> {
         if self.reader.fill_buf().await?.is_empty() {
             return Ok(false);
         }
         let length = self.reader.read_u32_le().await? as usize;
-        self.record.resize(length, 0);
-        self.reader.read_exact(&mut self.record).await?;
+        self.packed.resize(length, 0);
+        self.reader.read_exact(&mut self.packed).await?;
+        self.chunk.resize(snap::raw::decompress_len(&self.packed).map_err(io::Error::other)?, 0);
+        snap::raw::Decoder::new().decompress(&self.packed, &mut self.chunk).map_err(io::Error::other)?;
+        self.record = 0..0;
         Ok(true)
     }
 }

@@ -62,6 +62,7 @@ impl Port {
         }
         let outcome = {
             let mut state = self.universe.lock();
+            crate::watch::called(&mut state, self.pid, what, about);
             let outcome = match fate {
                 Fate::Refused | Fate::DiesBefore => Err(unavailable()),
                 Fate::Done | Fate::Unheard | Fate::DiesAfter => effect(&mut state, self.pid),

@@ -1,9 +1,11 @@
 //! What must hold at every write: who may write where, that nothing goes backwards, that GPUs are never promised twice.
 
 mod reports;
+mod roles;
 mod shards;
 
 pub use reports::{object_copied, object_removed, object_written, report_heard, report_lost, report_sent};
+pub use roles::called;
 pub use shards::reported;
 
 use crate::{

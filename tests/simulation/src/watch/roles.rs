@@ -1,0 +1,69 @@
+//! What a function's roles let it do on Google Cloud, where a call beyond them is refused: its row in the table of
+//! functions says which roles it has.
+
+use super::violated;
+use crate::universe::{Pid, State};
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+#[derive(Deserialize)]
+struct Table {
+    functions: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    roles: BTreeSet<String>,
+}
+
+static ROLES: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
+    let table = serde_json::from_str::<Table>(include_str!("../../../../infra/functions.json"));
+    table.map_or_else(
+        |_| BTreeMap::new(),
+        |table| table.functions.into_iter().map(|row| (row.name, row.roles)).collect(),
+    )
+});
+
+/// A process calls a port. Who is no function of the table may do anything.
+pub fn called(state: &mut State, pid: Pid, what: &'static str, about: &str) {
+    let name = state.processes[pid].name;
+    let Some(roles) = ROLES.get(name) else { return };
+    let wanted = wanted(what, about);
+    if !wanted.iter().any(|role| roles.contains(role)) {
+        violated(state, format!("{name} has none of the roles {wanted:?} and did {what} {about}"));
+    }
+}
+
+/// The roles of which one is enough.
+fn wanted(what: &str, about: &str) -> Vec<String> {
+    let bucket = about.split('/').next().unwrap_or_default();
+    let on = |place: &str, access: &[&str]| access.iter().map(|access| format!("{place}.{access}")).collect();
+    match what {
+        "get" | "query" | "aggregate" => on("docs", &["read", "write"]),
+        "commit" => on("docs", &["write"]),
+        "read" | "head" | "list" => on(bucket, &["read", "write"]),
+        "publish" => vec![format!("publish:{about}")],
+        "describe" => on("executions", &["read", "run"]),
+        "start" | "cancel" => on("executions", &["run"]),
+        _ => on(bucket, &["write"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read_and_knows_what_a_function_may() {
+        let may =
+            |name: &str, what: &str, about: &str| wanted(what, about).iter().any(|role| ROLES[name].contains(role));
+        assert!(may("get-job", "get", "users/u1/jobs/job_1") && !may("get-job", "commit", "users/u1/jobs/job_1"));
+        assert!(may("delete-batch", "delete", "uploads/u1/screen/library.csv"));
+        assert!(may("dispatch-shards", "start", "claim") && !may("plan-run", "start", "claim"));
+        assert!(may("plan-run", "publish", "dispatch") && !may("plan-run", "publish", "webhooks"));
+    }
+}

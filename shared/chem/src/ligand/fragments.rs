@@ -151,8 +151,11 @@ fn kept(written: &str, fragments: Vec<Fragment>, main: usize) -> Result<Kept, Li
     let all: usize = fragments.iter().map(|fragment| fragment.copies as usize).sum();
     let Fragment { position, molecule, canonical, heavy_atoms, .. } = &fragments[main];
     let parts: Vec<&str> = written.split('.').collect();
-    // A ring bond across a dot makes fewer fragments than texts.
-    let smiles = if parts.len() == all { parts[*position] } else { canonical };
+    // A ring bond across a dot, or a dot inside a branch, parts the text otherwise than the molecule.
+    let is_it =
+        |part: &&str| toolkit::read(part).and_then(|read| toolkit::canonical(&read, true)).as_ref() == Ok(canonical);
+    let part = parts.get(*position).copied().filter(|_| parts.len() == all).filter(is_it);
+    let smiles = part.unwrap_or(canonical);
     let (smiles, canonical) = (Some(smiles.to_owned()), Some(canonical.clone()));
     Ok(Kept { smiles, canonical, key: toolkit::graph_key(molecule)?, heavy_atoms: *heavy_atoms, notes })
 }

@@ -74,6 +74,13 @@ fn metalloids_isotopes_and_charges_are_ordinary_ligands() {
 }
 
 #[test]
+fn a_salt_whose_dot_stands_inside_a_branch_is_run_as_the_molecule_and_not_as_a_piece_of_text() {
+    let ligand = parse("CC(=CC(=O)[O-].[Na+]O)[O-].[Na+]");
+    assert_eq!(ligand.smiles(), "CC([O-])=CC(=O)[O-]");
+    assert_eq!(parse(ligand.smiles()).heavy_atoms(), ligand.heavy_atoms());
+}
+
+#[test]
 fn salts_and_solvates_lose_everything_but_the_drug() {
     let pyrrolidine = "CN1CCCC1c1cccnc1";
     let table = [

@@ -172,6 +172,7 @@ fn check(molecule: &Molecule) -> Result<(), LigandError> {
     if heavy_atoms > MAX_HEAVY_ATOMS {
         return Err(LigandError::TooManyHeavyAtoms { heavy_atoms });
     }
+    toolkit::connection_table(molecule)?;
     match molecule.atoms().iter().find(|atom| atom.radical_electrons() > 0) {
         Some(atom) => {
             let (symbol, name) = elements::symbol_and_name(atom.atomic_number());

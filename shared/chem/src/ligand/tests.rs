@@ -81,6 +81,11 @@ fn a_salt_whose_dot_stands_inside_a_branch_is_run_as_the_molecule_and_not_as_a_p
 }
 
 #[test]
+fn a_ring_whose_aromatic_part_has_no_alternating_bonds_is_refused_because_no_tool_could_draw_it() {
+    assert_eq!(Ligand::parse("CC=c1cc(O)ccC=1P").unwrap_err(), LigandError::BadAromaticity);
+}
+
+#[test]
 fn salts_and_solvates_lose_everything_but_the_drug() {
     let pyrrolidine = "CN1CCCC1c1cccnc1";
     let table = [

@@ -62,8 +62,14 @@ pub(super) fn graph_key(molecule: &Molecule) -> Result<u64, LigandError> {
 
 /// V2000 connection table with zero coordinates and alternating double bonds.
 pub(super) fn mol_block(smiles: &str) -> Result<String, LigandError> {
+    connection_table(&read(smiles)?)
+}
+
+/// The same of a molecule. [`LigandError::BadAromaticity`] where its bonds cannot be told as single and double ones,
+/// which reading does not find where a ring is only partly written as aromatic.
+pub(super) fn connection_table(molecule: &Molecule) -> Result<String, LigandError> {
     let params = MolBlockWriteParams { include_coordinates: false, ..Default::default() };
-    read(smiles)?.to_mol_with_params(&params).map_err(|_| LigandError::Unprocessable)
+    molecule.to_mol_with_params(&params).map_err(|_| LigandError::BadAromaticity)
 }
 
 fn explain(error: &SmilesError) -> LigandError {

@@ -3,10 +3,7 @@ use axum::{
     body::Body,
     http::{Request, Response, StatusCode, header},
 };
-use domain::{
-    Cost, Item, ItemError, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking, Report, Scores, Shard,
-    SortDirection, Source, Status, Strategy,
-};
+use domain::{Item, ItemError, Outcome, OutcomeStatus, Report, Scores, Shard, Status};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use service::{
@@ -118,63 +115,7 @@ fn item(index: u32) -> Item {
 }
 
 fn run(batch: bool, status: Status) -> Run {
-    let items = if batch { 2 } else { 1 };
-    Run {
-        job_id: JobId::new(batch, UNIQUE).unwrap(),
-        uid: "u1".to_owned().try_into().unwrap(),
-        job_type: if batch { JobType::BatchParent } else { JobType::Individual },
-        status,
-        name: None,
-        model: "boltz2".into(),
-        model_version: "1".into(),
-        created_at: now(),
-        started_at: None,
-        ended_at: None,
-        completed_at: None,
-        source: Source::Api,
-        input: json!({}),
-        ligand_smiles: None,
-        input_files: vec![],
-        parameters: json!({}),
-        target_residues: 1,
-        items,
-        rejected: 0,
-        cached: 0,
-        question: None,
-        lane: Lane::Bulk,
-        weight: 1,
-        priority: Priority::Normal,
-        strategy: Strategy::Adaptive,
-        max_concurrent: None,
-        max_cost_usd: None,
-        ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan {
-            shards: 1,
-            items,
-            gpu_seconds: 1.0,
-            seconds: 1.0,
-            ready: true,
-            groups: vec![],
-            known: domain::Known::default(),
-        }),
-        dispatchable: false,
-        progress: Progress::default(),
-        progress_at: now(),
-        cost: Cost::default(),
-        told: 0,
-        aggregation: None,
-        results: None,
-        month: String::new(),
-        charged_gpu_seconds: 0.0,
-        summary: None,
-        stopped: None,
-        retry_of: None,
-        retried_by: None,
-        simulated: None,
-        error: None,
-        traceparent: None,
-        nudges: 0,
-    }
+    Run { status, ..testing::planned(batch, if batch { 2 } else { 1 }, 1) }
 }
 
 fn job() -> String {

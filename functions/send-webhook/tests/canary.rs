@@ -9,33 +9,11 @@ use axum::http::StatusCode;
 use receiver::{Receiver, due, stands};
 use send_webhook::FUNCTION;
 use serde_json::json;
-use service::testing::push;
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
-/// What is logged at every level.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use service::testing::{Log, push};
 
 #[tokio::test]
 async fn no_secret_no_signature_and_no_url_is_logged() {
-    let (log, receiver) = (Log::default(), Receiver::start().await);
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let ((log, _guard), receiver) = (Log::listen(), Receiver::start().await);
     let bench = receiver::bench().await;
     let mut secrets = vec!["canary-in-the-path".to_owned(), "canary-in-the-query".to_owned()];
     // One that answers, one that is gone, and one where nobody listens.
@@ -52,7 +30,7 @@ async fn no_secret_no_signature_and_no_url_is_logged() {
     for seen in receiver.seen() {
         secrets.push(seen.headers["webhook-signature"].to_str().unwrap().trim_start_matches("v1,").to_owned());
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let ours: Vec<_> = text.lines().filter(|line| line.contains("webhook attempted")).collect();
     assert_eq!((ours.len(), secrets.len()), (3, 7), "{text}");
     for secret in secrets {

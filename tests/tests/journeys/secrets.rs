@@ -3,38 +3,11 @@
 use crate::{id, start};
 use journeys::inputs::{batch, library, target};
 use serde_json::{Value, json};
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-use tracing_subscriber::filter::LevelFilter;
-
-/// Everything that is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
+use service::testing::Log;
 
 #[tokio::test]
 async fn nothing_that_opens_anything_is_logged() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(false);
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+    let (log, _guard) = Log::listen();
     let hub = start(&[]).await;
     let (access, now) = (hub.cloud.access.clone(), hub.cloud.world.clock.now());
     let mut secrets = vec![];

@@ -7,12 +7,11 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::{
-    Cost, Item, ItemError, JobId, JobType, Known, Lane, Outcome, OutcomeStatus, Plan, Priority, Progress, Ranking,
-    Rejected, Report, ResultRow, Run, Scores, Shard, SortDirection, Source, Status, Strategy,
+    Item, ItemError, Outcome, OutcomeStatus, Progress, Rejected, Report, ResultRow, Run, Scores, Shard, Status,
 };
 use http_body_util::BodyExt;
 use platform::{BlobPath, PutOptions};
-use serde_json::{Value, json};
+use serde_json::Value;
 pub use service::testing::start as now;
 use service::{
     World,
@@ -200,59 +199,13 @@ fn item(index: u32) -> Item {
 
 fn run(status: Status) -> Run {
     Run {
-        job_id: JobId::new(true, "0123456789abcdefghjkmnpq").unwrap(),
-        uid: "u1".to_owned().try_into().unwrap(),
-        job_type: JobType::BatchParent,
         status,
         name: Some("kinase panel".into()),
-        model: "boltz2".into(),
-        model_version: "1".into(),
-        created_at: now(),
         started_at: Some(now()),
-        ended_at: None,
         completed_at: status.is_final().then(now),
-        source: Source::Api,
-        input: json!({}),
-        ligand_smiles: None,
-        input_files: vec![],
-        parameters: json!({}),
         target_residues: 100,
-        items: 4,
         rejected: 2,
-        cached: 0,
-        question: None,
-        lane: Lane::Bulk,
-        weight: 1,
-        priority: Priority::Normal,
-        strategy: Strategy::Adaptive,
-        max_concurrent: None,
-        max_cost_usd: None,
-        ranking: Ranking { score: "affinity_prob".into(), direction: SortDirection::Descending },
-        plan: Some(Plan {
-            shards: 2,
-            items: 4,
-            gpu_seconds: 1.0,
-            seconds: 1.0,
-            ready: true,
-            groups: vec![],
-            known: Known::default(),
-        }),
-        dispatchable: false,
         progress: Progress::new(4, 3, 1, 0),
-        progress_at: now(),
-        cost: Cost::default(),
-        told: 0,
-        aggregation: None,
-        results: None,
-        month: String::new(),
-        charged_gpu_seconds: 0.0,
-        summary: None,
-        stopped: None,
-        retry_of: None,
-        retried_by: None,
-        simulated: None,
-        error: None,
-        traceparent: None,
-        nudges: 0,
+        ..testing::planned(true, 4, 2)
     }
 }

@@ -1,36 +1,13 @@
 use super::*;
+use crate::testing::Log;
 use axum::{Router, body::Body, middleware, routing::get};
 use platform::{BlobPath, Clock, Message, PutOptions, StartRequest, embedded::Event};
 use serde_json::{Value, json};
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 use tower::ServiceExt;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-/// What a service logs, line by line.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
 
 /// What Cloud Logging gets for one request with these headers.
 async fn logged(headers: &[(&str, &str)]) -> Vec<Value> {
@@ -51,7 +28,7 @@ async fn logged(headers: &[(&str, &str)]) -> Vec<Value> {
         request.headers_mut().insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
     }
     app.oneshot(request).await.unwrap();
-    log.lines()
+    log.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the tests' own tools")]
 
+mod log;
+mod planned;
 mod runs;
 
 use crate::{
@@ -31,6 +33,8 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tower::ServiceExt;
 
+pub use log::Log;
+pub use planned::planned;
 pub use runs::{SEQUENCE, completed, smiles};
 
 /// A world of its own: one pool of three GPUs, of which none is reserved, and the users `u1` and `u2`, both of the tier

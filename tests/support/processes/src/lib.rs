@@ -61,11 +61,18 @@ pub fn comparable(batch: &str, file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, id};
+    use std::{
+        process::{Command, id},
+        thread,
+    };
 
     #[test]
     fn a_child_is_found_by_its_arguments_and_killed() {
         let mut child = Command::new("sleep").arg("61.25").spawn().unwrap();
+        // `spawn` returns as soon as the child has a memory of its own, a moment before its arguments stand in it.
+        while arguments(child.id()).iter().all(String::is_empty) {
+            thread::yield_now();
+        }
         assert_eq!(children(id(), "61.25"), [child.id()]);
         assert!(children(id(), "61.2").is_empty() && children(child.id(), "61.25").is_empty());
         assert!(kill(child.id()));

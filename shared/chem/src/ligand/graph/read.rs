@@ -54,19 +54,7 @@ impl Reader<'_> {
     fn take(&mut self, byte: u8) -> Option<()> {
         let (element, aromatic) = match byte {
             b'C' if self.eat(b'l') => (CHLORINE, false),
-            b'C' => (CARBON, false),
-            b'c' => (CARBON, true),
-            b'N' => (NITROGEN, false),
-            b'n' => (NITROGEN, true),
-            b'O' => (OXYGEN, false),
-            b'o' => (OXYGEN, true),
-            b'S' => (SULFUR, false),
-            b's' => (SULFUR, true),
-            b'F' => (FLUORINE, false),
-            b'P' => (PHOSPHORUS, false),
-            b'I' => (IODINE, false),
             b'B' if self.eat(b'r') => (BROMINE, false),
-            b'B' => (BORON, false),
             b'[' => {
                 let atom = self.bracket()?;
                 return self.atom(atom);
@@ -81,7 +69,7 @@ impl Reader<'_> {
                 let (tens, ones) = (self.digit()?, self.digit()?);
                 return self.ring(10 * usize::from(tens) + usize::from(ones));
             }
-            _ => return None,
+            letter => one_letter(letter)?,
         };
         self.atom(atom(element, aromatic))
     }
@@ -199,23 +187,26 @@ impl Reader<'_> {
             };
             return Some(atom(element, false));
         }
-        let (element, aromatic) = match first {
-            b'C' => (CARBON, false),
-            b'c' => (CARBON, true),
-            b'N' => (NITROGEN, false),
-            b'n' => (NITROGEN, true),
-            b'O' => (OXYGEN, false),
-            b'o' => (OXYGEN, true),
-            b'S' => (SULFUR, false),
-            b's' => (SULFUR, true),
-            b'P' => (PHOSPHORUS, false),
-            b'B' => (BORON, false),
-            b'F' => (FLUORINE, false),
-            b'I' => (IODINE, false),
-            _ => return None,
-        };
+        let (element, aromatic) = one_letter(first)?;
         Some(atom(element, aromatic))
     }
+}
+
+/// The element that one letter names, and whether it is an aromatic one.
+fn one_letter(letter: u8) -> Option<(u8, bool)> {
+    let element = match letter.to_ascii_uppercase() {
+        b'C' => CARBON,
+        b'N' => NITROGEN,
+        b'O' => OXYGEN,
+        b'S' => SULFUR,
+        b'P' => PHOSPHORUS,
+        b'B' => BORON,
+        b'F' => FLUORINE,
+        b'I' => IODINE,
+        _ => return None,
+    };
+    let aromatic = matches!(letter, b'c' | b'n' | b'o' | b's');
+    (aromatic || letter.is_ascii_uppercase()).then_some((element, aromatic))
 }
 
 fn atom(element: u8, aromatic: bool) -> Atom {

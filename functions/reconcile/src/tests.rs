@@ -1,5 +1,5 @@
 use super::*;
-use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, ShardState, Status};
+use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, Shard, ShardState, Status};
 use platform::embedded::Event;
 use service::{
     places,
@@ -257,11 +257,16 @@ async fn what_somebody_slow_writes_for_a_purged_run_does_not_stay() {
     runs::cancel_or_purge(&bench.world, &caller, &purged.job_id, true).await.unwrap();
     let late = places::result(&purged.uid, &purged.job_id, "late.csv").unwrap();
     bench.world.blobs.put_bytes(&late, "too late", Default::default()).await.unwrap();
+    let shard = places::shard(&purged.uid, &purged.job_id, 0);
+    bench.world.docs.create(&shard, &Shard::new(0, 3, bench.now())).await.unwrap();
+    let is_left = async || bench.world.docs.find::<Shard>(&shard).await.unwrap().is_some();
     sweep(&bench).await;
     assert!(bench.world.blobs.head(&late).await.unwrap().is_some(), "others may still be at work");
+    assert!(is_left().await);
     bench.wait(5 * 3600);
     sweep(&bench).await;
     assert!(bench.world.blobs.head(&late).await.unwrap().is_none());
+    assert!(!is_left().await);
     let prefix = places::run_prefix(&other.uid, &other.job_id);
     assert!(!bench.world.blobs.list(places::ARTIFACTS, &prefix, None, 10).await.unwrap().is_empty());
 }

@@ -104,7 +104,7 @@ pub async fn look_after_purged(world: &World) -> platform::Result<()> {
             break;
         }
         if world.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
-            remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
+            remove_shards(world, &run.uid, &run.job_id).await?;
         }
         world.docs.commit(vec![Write::Delete { path: note.path, version: None }]).await?;
     }
@@ -127,19 +127,24 @@ pub async fn remove_shards(world: &World, uid: &Uid, job: &JobId) -> platform::R
 
 /// Removes every object of a run.
 pub async fn remove_objects(blobs: &Blobs, uid: &Uid, job: &JobId) -> platform::Result<()> {
-    let prefix = places::run_prefix(uid, job);
     for bucket in [places::ARTIFACTS, places::REPORTS] {
-        loop {
-            let page = blobs.list(bucket, &prefix, None, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            let deletes: Vec<_> = page.iter().map(|object| blobs.delete(&object.path)).collect();
-            let mut deletes = futures::stream::iter(deletes).buffer_unordered(SIDE_BY_SIDE);
-            while let Some(deleted) = deletes.next().await {
-                deleted?;
-            }
-        }
+        remove_from(bucket, blobs, uid, job).await?;
     }
     Ok(())
+}
+
+/// Removes the objects of a run from one of the buckets.
+pub(super) async fn remove_from(bucket: &str, blobs: &Blobs, uid: &Uid, job: &JobId) -> platform::Result<()> {
+    let prefix = places::run_prefix(uid, job);
+    loop {
+        let page = blobs.list(bucket, &prefix, None, PAGE).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let deletes: Vec<_> = page.iter().map(|object| blobs.delete(&object.path)).collect();
+        let mut deletes = futures::stream::iter(deletes).buffer_unordered(SIDE_BY_SIDE);
+        while let Some(deleted) = deletes.next().await {
+            deleted?;
+        }
+    }
 }

@@ -3,10 +3,10 @@
 
 use super::{
     costs,
+    delete::remove_from,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands},
     quota::Room,
-    remove_objects,
     reuse::{self, Reuse},
 };
 use crate::{
@@ -267,7 +267,7 @@ async fn is_known(ports: &Ports<'_>, uid: &Uid, job_id: &JobId) -> platform::Res
 /// run, and nobody else knows of them.
 async fn tidy_up(ports: &Ports<'_>, run: &Run) -> platform::Result<()> {
     if ports.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
-        remove_objects(ports.blobs, &run.uid, &run.job_id).await?;
+        remove_from(places::ARTIFACTS, ports.blobs, &run.uid, &run.job_id).await?;
     }
     Ok(())
 }

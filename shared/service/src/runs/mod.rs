@@ -20,6 +20,7 @@ pub mod reuse;
 pub mod rows;
 pub mod screen;
 pub mod shards;
+mod sort;
 pub mod submit;
 mod upload;
 pub mod views;

@@ -3,7 +3,11 @@
 //! scores beyond the fourteen there are, is put in when the rows come out in order.
 
 use super::columns::Columns;
-use crate::runs::{exports::CsvParts, reuse::Answers};
+use crate::runs::{
+    exports::CsvParts,
+    reuse::Answers,
+    sort::{Records, key_of},
+};
 use domain::ResultRow;
 use platform::{Error, Result};
 use std::{
@@ -19,9 +23,8 @@ const HEAD: usize = 16 + 5 * 4;
 /// The records of one shard.
 #[derive(Debug, Default)]
 pub struct Batch {
-    pub bytes: Vec<u8>,
-    /// Where each begins, and its key: records are to come out in the order of keys.
-    pub records: Vec<(u128, u32)>,
+    /// They are to come out in the order of their keys.
+    pub records: Records,
     /// Scores beyond the fourteen that the rows have.
     pub other: BTreeSet<String>,
     pub simulated: bool,
@@ -62,16 +65,15 @@ impl Batch {
         let rest: BTreeMap<_, _> = row.other_scores.iter().filter(|(name, _)| !columns.has(name)).collect();
         let rest = if rest.is_empty() { vec![] } else { serde_json::to_vec(&rest)? };
         let key = columns.ranking().key_of(row);
-        self.records.push((key, self.bytes.len() as u32));
-        self.bytes.extend(key.to_le_bytes());
+        let bytes = self.records.begin(key);
         for length in [rank_at, json.len(), head.len(), tail.len(), rest.len()] {
-            self.bytes.extend((length as u32).to_le_bytes());
+            bytes.extend((length as u32).to_le_bytes());
         }
         for name in columns.names() {
-            self.bytes.extend(row.score(name).unwrap_or(f64::NAN).to_le_bytes());
+            bytes.extend(row.score(name).unwrap_or(f64::NAN).to_le_bytes());
         }
         for text in [json, head, tail, &rest] {
-            self.bytes.extend_from_slice(text);
+            bytes.extend_from_slice(text);
         }
         for name in row.other_scores.keys() {
             if !self.other.contains(name) {
@@ -92,11 +94,6 @@ fn rank_at(json: &[u8]) -> Result<usize> {
 }
 
 impl<'a> Record<'a> {
-    /// The key of a record.
-    pub fn key_of(bytes: &[u8]) -> u128 {
-        bytes.first_chunk().map_or(u128::MAX, |key| u128::from_le_bytes(*key))
-    }
-
     /// Reads what [`Batch`] wrote, of so many columns.
     pub fn read(bytes: &'a [u8], columns: usize) -> Result<Self> {
         let damaged = || Error::internal("reading a record", io::Error::other("it is cut off"));
@@ -116,7 +113,7 @@ impl<'a> Record<'a> {
         let csv = (take(csv_head)?, take(csv_tail)?);
         let rest = take(others)?;
         let after = json.get(rank_at + NO_RANK.len()..).ok_or_else(damaged)?;
-        Ok(Record { key: Self::key_of(head), columns, json: (&json[..rank_at], after), csv, rest })
+        Ok(Record { key: key_of(head), columns, json: (&json[..rank_at], after), csv, rest })
     }
 
     /// The score of a column.

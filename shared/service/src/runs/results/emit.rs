@@ -4,51 +4,44 @@
 use super::{
     Folder, RANKED,
     batch::Record,
-    columns::{Columns, Values, Written},
-    sort::Sorted,
+    columns::Columns,
+    entries::{Entries, Groups},
 };
-use crate::runs::{exports, upload::Upload};
+use crate::runs::{exports, sort::Sorted, upload::Upload};
 use domain::{OutcomeStatus, Summary, Tally};
-use platform::{BlobPath, Blobs, Error, PutOptions, Result};
+use platform::{Blobs, Error, PutOptions, Result};
 use std::io::Write;
 
-/// What is known of the rows once they are written; its lists are in the order of ranks.
+/// What is known of the rows once they are written.
 pub struct Emitted {
     pub summary: Summary,
-    /// Where each row lies, as an order's entry has it.
-    pub locations: Vec<u64>,
-    /// The row in the user's file, which breaks ties.
-    pub ties: Vec<u32>,
-    pub values: Written,
+    pub groups: Groups,
 }
 
 /// The bits of an entry's location that are the length.
 pub const LENGTH_BITS: u32 = 24;
 
-/// Writes both files, of about so many rows; `other` are the scores beyond the fourteen, `scratch` is where columns may lie.
+/// Writes both files and gives the rows to the `entries`; `other` are the scores beyond the fourteen.
 pub async fn emit(
     blobs: &Blobs,
     folder: &Folder,
-    scratch: &BlobPath,
     columns: &Columns,
     other: &[String],
-    rows: usize,
     mut sorted: Sorted,
+    mut entries: Entries,
 ) -> Result<Emitted> {
     let mut ranked = Upload::begin(blobs, folder.file(RANKED)?, PutOptions::of_type("application/x-ndjson"));
     let mut csv = Upload::begin(blobs, folder.file("results.csv")?, PutOptions::of_type("text/csv"));
     csv.push(&exports::csv_header(other).map_err(failed)?).await?;
     let figures = Figures::of(columns);
     let places: Vec<_> = other.iter().map(|name| columns.column(name)).collect();
-    let (mut locations, mut ties) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-    let mut tally = Tally::default();
-    let mut values = Values::new(columns.orders().len());
+    let (mut tally, mut rows) = (Tally::default(), 0);
     while let Some(bytes) = sorted.next().await? {
         let record = Record::read(bytes, columns.orders().len())?;
-        let rank = (record.key >> 126 == 0).then(|| locations.len() as u32 + 1);
+        rows += 1;
+        let rank = (record.key >> 126 == 0).then_some(rows);
         let status = if record.key >> 126 < 2 { OutcomeStatus::Completed } else { OutcomeStatus::Failed };
-        locations.push(line(&mut ranked, &record, rank)?);
-        ties.push((record.key & u128::from(u32::MAX)) as u32);
+        let location = line(&mut ranked, &record, rank)?;
         figures.add(&mut tally, status, &record);
         let rest = record.rest()?;
         let score = |(name, column): (&String, &Option<usize>)| match column {
@@ -57,14 +50,14 @@ pub async fn emit(
         };
         let others = other.iter().zip(&places).map(score);
         exports::csv_line(csv.buffer(), rank, record.csv, others).map_err(failed)?;
-        values.add(blobs, scratch, record.columns).await?;
+        entries.add(record.columns, status, location, (record.key & u128::from(u32::MAX)) as u32).await?;
         ranked.relieve().await?;
         csv.relieve().await?;
     }
     ranked.finish().await?;
     csv.finish().await?;
     let summary = tally.summary(columns.histogram_of());
-    Ok(Emitted { summary, locations, ties, values: values.finish().await? })
+    Ok(Emitted { summary, groups: entries.finish().await? })
 }
 
 /// Writes a row's line; its location.

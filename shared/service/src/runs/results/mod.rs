@@ -13,18 +13,18 @@
 //! - `results.csv`, `batch_results.json`: what users take away.
 //!
 //! The default order's slice leads to one range of `ranked.ndjson`; other orders' rows are scattered over it and read
-//! side by side. Rows are never all in memory, neither while writing ([`sort`]) nor while reading; what grows with the
-//! run is about 60 bytes a row, while the orders are written.
+//! side by side. Rows are never all in memory, neither while writing
+//! ([`sort`](super::sort), [`entries`]) nor while reading, nor anything of each of them.
 
 mod batch;
 mod columns;
 mod emit;
+mod entries;
 mod index;
 mod live;
 mod orders;
 mod page;
 mod pick;
-mod sort;
 mod write;
 
 pub use page::{Order, ResultsPage, ResultsQuery, check, page};

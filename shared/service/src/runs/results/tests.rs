@@ -42,10 +42,15 @@ async fn ended(bench: &Bench, ends: &[End]) -> Run {
     bench.run(&run).await
 }
 
+/// So many bytes of rows, and so many entries that all but the largest are several groups.
+fn held(block: usize) -> write::Held {
+    write::Held { block, group: block.div_ceil(1000) }
+}
+
 /// The run with its results, written with no more than so many bytes of rows in memory.
 async fn finished(bench: &Bench, run: &Run, block: usize) -> Run {
     let (docs, blobs) = (&bench.world.docs, &bench.world.blobs);
-    let layout = write::gather(docs, blobs, run, &Folder::of_token(run, 1), "spill", block).await.unwrap();
+    let layout = write::gather(docs, blobs, run, &Folder::of_token(run, 1), "spill", held(block)).await.unwrap();
     assert_eq!(layout.rows(), u64::from(run.items));
     let run = bench.change(run, |run| run.begin_aggregation(bench.now()).is_some()).await;
     bench.change(&run, |run| run.finish(1, layout.summary.clone(), false, bench.now())).await
@@ -140,7 +145,7 @@ async fn what_is_written_does_not_depend_on_what_was_spilled_and_nothing_spilled
     let mut written = vec![];
     for (token, block) in [(1, 1), (2, 1 << 20)] {
         let folder = Folder::of_token(&run, token);
-        write::gather(docs, blobs, &run, &folder, "spill", block).await.unwrap();
+        write::gather(docs, blobs, &run, &folder, "spill", held(block)).await.unwrap();
         let objects = blobs.list(places::ARTIFACTS, &folder.0, None, 100).await.unwrap();
         let mut contents = vec![];
         for object in objects {

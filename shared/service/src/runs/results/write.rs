@@ -1,4 +1,4 @@
-//! Writing a set of results: shards are read side by side, their rows sorted ([`sort`](super::sort)), written in the
+//! Writing a set of results: shards are read side by side, their rows sorted ([`sort`](crate::runs::sort)), written in the
 //! order of ranks ([`emit`](super::emit)) and then indexed ([`orders`](super::orders)).
 
 use super::{
@@ -6,16 +6,17 @@ use super::{
     batch::Batch,
     columns::Columns,
     emit::emit,
+    entries::{Entries, GROUP},
     orders,
-    sort::{BLOCK, Sorter},
 };
 use crate::{
     places,
     runs::{
         exports,
-        reuse::{self, Answers},
+        reuse::{self, Answers, Gathered},
         rows::{self, OtherNames},
         shards,
+        sort::Sorter,
         views::shown,
     },
 };
@@ -33,11 +34,22 @@ const PAGE: u32 = 400;
 /// Objects removed at once.
 const SIDE_BY_SIDE: usize = 16;
 
+/// What is in memory at a time while results are written.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    /// Bytes of rows that are sorted; as many are being spilled.
+    pub block: usize,
+    /// Rows whose entries are sorted; as many are being spilled.
+    pub group: usize,
+}
+
+const HELD: Held = Held { block: 24 * 1024 * 1024, group: GROUP };
+
 /// Writes every result object of the run, under the writer's token.
 pub async fn write(docs: &Docs, blobs: &Blobs, run: &Run, token: u32) -> Result<Layout> {
     let folder = Folder::of_token(run, token);
     exports::write_rejected_csv(blobs, run).await?;
-    let written = gather(docs, blobs, run, &folder, "spill", BLOCK).await?;
+    let written = gather(docs, blobs, run, &folder, "spill", HELD).await?;
     let summary = serde_json::to_vec_pretty(&written.summary)?;
     blobs.put_bytes(&folder.file("summary.json")?, summary, PutOptions::of_type("application/json")).await?;
     reuse::announce(blobs, run, written.simulated).await?;
@@ -51,7 +63,7 @@ pub async fn partial(docs: &Docs, blobs: &Blobs, ids: &Ids, run: &Run) -> Result
     let folder = Folder(places::partial_results(&run.uid, &run.job_id, &state));
     if blobs.head(&folder.file(LAYOUT)?).await?.is_none() {
         // Two that write at once write the same objects, but must not read each other's spilled rows.
-        gather(docs, blobs, run, &folder, &format!("spill-{}", ids.next()), BLOCK).await?;
+        gather(docs, blobs, run, &folder, &format!("spill-{}", ids.next()), HELD).await?;
     }
     Ok(folder)
 }
@@ -64,33 +76,35 @@ pub async fn remove_older(blobs: &Blobs, run: &Run, token: u32) -> Result<()> {
     Ok(())
 }
 
-/// Writes a set of results into the folder. What does not fit into `block` bytes is spilled below `scratch` there.
+/// Writes a set of results into the folder. What is not to be held is spilled below `scratch` there.
 pub(super) async fn gather(
     docs: &Docs,
     blobs: &Blobs,
     run: &Run,
     folder: &Folder,
     scratch: &str,
-    block: usize,
+    held: Held,
 ) -> Result<Layout> {
     let columns = Arc::new(Columns::of(run));
     let scratch = Folder(format!("{}{scratch}/", folder.0));
     let work = batches(blobs, run, columns.clone(), OtherNames::read(blobs, run).await?);
     let mut batches = pin!(rows::each(docs, run, work));
-    let mut sorter = Sorter::new(blobs, scratch.clone(), block);
-    let (mut other, mut simulated, mut answers) = (BTreeSet::new(), false, Answers::default());
+    let mut sorter = Sorter::new(blobs, format!("{}rows-", scratch.0), held.block);
+    let mut gathered = Gathered::new(blobs, format!("{}answers-", scratch.0), held.block / 6);
+    let (mut other, mut simulated) = (BTreeSet::new(), false);
+    let indexed = run.question.is_some() && run.status == Status::Aggregating;
     while let Some(batch) = batches.try_next().await? {
-        sorter.push(&batch).await?;
+        sorter.push(&batch.records).await?;
         other.extend(batch.other);
         simulated |= batch.simulated;
-        answers.extend(batch.answers);
+        if indexed {
+            gathered.add(&batch.answers).await?;
+        }
     }
-    if run.question.is_some() && run.status == Status::Aggregating {
-        answers.write(blobs, run).await?;
-    }
+    gathered.write(blobs, run).await?;
     let other: Vec<_> = other.into_iter().collect();
-    let sorted = sorter.sorted().await?;
-    let emitted = emit(blobs, folder, &scratch.file("columns")?, &columns, &other, run.items as usize, sorted).await?;
+    let entries = Entries::new(blobs, scratch.clone(), &columns, held.group);
+    let emitted = emit(blobs, folder, &columns, &other, sorter.sorted().await?, entries).await?;
     let layout = orders::write(blobs, folder, &columns, emitted, other, simulated).await?;
     write_listing(blobs, run, folder, &layout).await?;
     remove(blobs, &scratch.0).await?;

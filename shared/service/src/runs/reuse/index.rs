@@ -3,7 +3,13 @@
 //! and its shard (little-endian u32 each). So a single ligand is found in a large index without reading all of it (the
 //! fan-out of a git pack index).
 
-use crate::{places, runs::upload::Upload};
+use crate::{
+    places,
+    runs::{
+        sort::{Records, Sorter},
+        upload::Upload,
+    },
+};
 use domain::{JobRef, LigandHash, OutcomeStatus, ResultRow, Run};
 use platform::{BlobPath, Blobs, Error, PutOptions, Result};
 use std::{io, ops::Range};
@@ -24,9 +30,16 @@ pub struct Answer {
     pub shard: u32,
 }
 
-/// The results of a run, gathered in any order. Takes 24 bytes each.
+/// The results of a shard, in any order.
 #[derive(Debug, Default)]
 pub struct Answers(Vec<Answer>);
+
+/// The results of a run, gathered in any order.
+pub struct Gathered {
+    sorter: Sorter,
+    /// By first byte of their hash.
+    counts: [u32; COUNTS],
+}
 
 impl Answers {
     /// Those among the rows of a shard.
@@ -41,28 +54,42 @@ impl Answers {
         };
         Answers(completed.filter_map(answer).collect())
     }
+}
 
-    pub fn extend(&mut self, more: Answers) {
-        self.0.extend(more.0);
+impl Gathered {
+    /// What does not fit into `most` bytes is spilled below `scratch`.
+    pub fn new(blobs: &Blobs, scratch: String, most: usize) -> Self {
+        Gathered { sorter: Sorter::new(blobs, scratch, most), counts: [0; COUNTS] }
+    }
+
+    pub async fn add(&mut self, answers: &Answers) -> Result<()> {
+        let mut records = Records::default();
+        for Answer { hash, item, shard } in &answers.0 {
+            self.counts[usize::from(hash.0[0])] += 1;
+            let bytes = records.begin(u128::from_be_bytes(hash.0));
+            bytes.extend(item.to_le_bytes());
+            bytes.extend(shard.to_le_bytes());
+        }
+        self.sorter.push(&records).await
     }
 
     /// Writes the run's index, unless there is nothing in it. Written again it is the same.
-    pub async fn write(mut self, blobs: &Blobs, run: &Run) -> Result<()> {
-        if self.0.is_empty() {
+    pub async fn write(self, blobs: &Blobs, run: &Run) -> Result<()> {
+        if self.counts == [0; COUNTS] {
             return Ok(());
         }
-        self.0.sort_unstable();
         let mut upload = Upload::begin(blobs, places::answers(&run.uid, &run.job_id)?, PutOptions::default());
         let mut end = 0;
-        for byte in 0..=u8::MAX {
-            end += self.0[end..].partition_point(|answer| answer.hash.0[0] <= byte);
-            upload.buffer().extend((end as u32).to_le_bytes());
+        for count in self.counts {
+            end += count;
+            upload.buffer().extend(end.to_le_bytes());
         }
-        for answer in &self.0 {
-            let buffer = upload.buffer();
-            buffer.extend(answer.hash.0);
-            buffer.extend(answer.item.to_le_bytes());
-            buffer.extend(answer.shard.to_le_bytes());
+        let mut sorted = self.sorter.sorted().await?;
+        while let Some(record) = sorted.next().await? {
+            // The hash as the number it was sorted by, and the rest as it is.
+            let (hash, rest) = record.split_at(LigandHash::BYTES);
+            upload.buffer().extend(hash.iter().rev());
+            upload.buffer().extend_from_slice(rest);
             upload.relieve().await?;
         }
         upload.finish().await.map(|_| ())
@@ -154,7 +181,11 @@ mod tests {
         let bench = Bench::new().await;
         let run = bench.submit("u1", 1).await;
         let answers = (0..size).map(|n| Answer { hash: hash(n), item: n + 1, shard: n / 60 });
-        Answers(answers.collect()).write(&bench.world.blobs, &run).await.unwrap();
+        let mut gathered = Gathered::new(&bench.world.blobs, format!("{}/spill-", run.uid), 1 << 20);
+        for shard in answers.collect::<Vec<_>>().chunks(60).rev() {
+            gathered.add(&Answers(shard.to_vec())).await.unwrap();
+        }
+        gathered.write(&bench.world.blobs, &run).await.unwrap();
         let path = places::answers(&run.uid, &run.job_id).unwrap();
         let index = Index::open(&bench.world.blobs, path).await.unwrap().unwrap();
         wanted.sort_unstable();

@@ -20,7 +20,7 @@ mod list;
 mod look;
 mod take;
 
-pub use index::Answers;
+pub use index::{Answers, Gathered};
 pub use list::{Listed, Listing};
 pub use look::{Reuse, Wanted, look};
 pub use take::take_over;

@@ -3,11 +3,7 @@
 //! which is what object stores are quick and cheap at; it is packed, because the names in rows repeat and moving bytes
 //! takes longer than packing them. A run of one block spills nothing.
 
-use super::{
-    Folder,
-    batch::{Batch, Record},
-};
-use crate::telemetry;
+use crate::{places, telemetry};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use platform::{BlobPath, Blobs, Error, PutOptions, Result, blobs::Chunks};
@@ -17,15 +13,25 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What a block holds, in bytes; one is filled while another one is spilled.
-pub const BLOCK: usize = 24 * 1024 * 1024;
 /// Records that are packed together, in bytes.
 const CHUNK: usize = 64 * 1024;
+
+/// Bytes that a block takes for each record beside the record's own.
+const PLACE: usize = size_of::<(u128, u32, u32)>();
+
+/// Records with keys.
+#[derive(Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    /// The key of each, and where it begins.
+    begin: Vec<(u128, u32)>,
+}
 
 /// Takes records in any order.
 pub struct Sorter {
     blobs: Blobs,
-    scratch: Folder,
+    /// Where blocks are spilled: the beginning of an object's name.
+    scratch: String,
     /// When a block is full, in bytes.
     most: usize,
     block: Block,
@@ -56,16 +62,31 @@ pub struct SpilledRun {
     record: Range<usize>,
 }
 
+impl Records {
+    /// Begins the next record with its key (16 bytes, little-endian); what is added to the bytes belongs to it.
+    pub fn begin(&mut self, key: u128) -> &mut Vec<u8> {
+        self.begin.push((key, self.bytes.len() as u32));
+        self.bytes.extend(key.to_le_bytes());
+        &mut self.bytes
+    }
+
+    /// Bytes that a block will take for them.
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.begin.len() * PLACE
+    }
+}
+
 impl Sorter {
-    pub fn new(blobs: &Blobs, scratch: Folder, most: usize) -> Self {
+    /// Blocks of `most` bytes are spilled into the artifacts bucket, below `scratch`.
+    pub fn new(blobs: &Blobs, scratch: String, most: usize) -> Self {
         Sorter { blobs: blobs.clone(), scratch, most, block: Block::default(), spilled: vec![], spilling: None }
     }
 
-    pub async fn push(&mut self, batch: &Batch) -> Result<()> {
-        if !self.block.records.is_empty() && self.block.bytes.len() + batch.bytes.len() > self.most {
+    pub async fn push(&mut self, records: &Records) -> Result<()> {
+        if !self.block.records.is_empty() && self.block.weight() + records.weight() > self.most {
             self.spill().await?;
         }
-        self.block.append(batch, self.most);
+        self.block.append(records, self.most);
         Ok(())
     }
 
@@ -81,7 +102,7 @@ impl Sorter {
         for path in &self.spilled {
             let mut run = SpilledRun::new(Box::new(self.blobs.reader(path).await?));
             if run.advance().await? {
-                heads.push(Reverse((Record::key_of(run.record()), runs.len())));
+                heads.push(Reverse((key_of(run.record()), runs.len())));
                 runs.push(run);
             }
         }
@@ -90,7 +111,7 @@ impl Sorter {
 
     async fn spill(&mut self) -> Result<()> {
         self.settled().await?;
-        let path = self.scratch.file(&format!("{:05}", self.spilled.len()))?;
+        let path = BlobPath::new(places::ARTIFACTS, format!("{}{:05}", self.scratch, self.spilled.len()))?;
         self.spilled.push(path.clone());
         let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
         self.spilling = Some(telemetry::beside(async move {
@@ -119,7 +140,7 @@ impl Sorted {
                 if let Some(run) = last.take()
                     && runs[run].advance().await?
                 {
-                    heads.push(Reverse((Record::key_of(runs[run].record()), run)));
+                    heads.push(Reverse((key_of(runs[run].record()), run)));
                 }
                 let Some(Reverse((_, run))) = heads.pop() else { return Ok(None) };
                 *last = Some(run);
@@ -130,16 +151,19 @@ impl Sorted {
 }
 
 impl Block {
-    fn append(&mut self, batch: &Batch, most: usize) {
+    fn weight(&self) -> usize {
+        self.bytes.len() + self.records.len() * PLACE
+    }
+
+    fn append(&mut self, more: &Records, most: usize) {
         if self.bytes.len() > most / 2 {
             // What grows beyond half of a block will fill it.
-            self.bytes.reserve_exact((most + batch.bytes.len()).saturating_sub(self.bytes.len()));
+            self.bytes.reserve_exact((most + more.bytes.len()).saturating_sub(self.bytes.len()));
         }
-        let (base, end) = (self.bytes.len() as u32, batch.bytes.len() as u32);
-        let ends = batch.records.iter().skip(1).map(|(_, start)| *start).chain([end]);
-        self.records
-            .extend(batch.records.iter().zip(ends).map(|((key, start), end)| (*key, base + start, end - start)));
-        self.bytes.extend_from_slice(&batch.bytes);
+        let (base, end) = (self.bytes.len() as u32, more.bytes.len() as u32);
+        let ends = more.begin.iter().skip(1).map(|(_, begin)| *begin).chain([end]);
+        self.records.extend(more.begin.iter().zip(ends).map(|((key, begin), end)| (*key, base + begin, end - begin)));
+        self.bytes.extend_from_slice(&more.bytes);
     }
 
     fn sort(&mut self) {
@@ -212,4 +236,9 @@ impl SpilledRun {
         self.record = 0..0;
         Ok(true)
     }
+}
+
+/// The key of a record.
+pub fn key_of(record: &[u8]) -> u128 {
+    record.first_chunk().map_or(u128::MAX, |key| u128::from_le_bytes(*key))
 }

@@ -3,7 +3,7 @@
 //! shards are closed, and it ends with what it has.
 
 use domain::{Budget, LeasedShard, Price, Run, RunError, Shard, ShardState};
-use platform::Query;
+use platform::{Number, Query};
 use serde_json::json;
 use service::{
     Result, World, places,
@@ -34,13 +34,14 @@ pub async fn keep(
 /// are done, and before by the plan.
 async fn look(world: &World, run: &Run, limit_usd: f64, held: &[LeasedShard]) -> Result<(Budget, usize)> {
     let all = Query::collection(places::shards(&run.uid, &run.job_id));
-    let spent_seconds = world.docs.aggregate(&all, &["gpu_seconds"]).await?.sums[0];
-    let done = world.docs.aggregate(&all.clone().equals("done", true), &["gpu_seconds"]).await?;
+    let [spent_seconds] = world.docs.aggregate(&all, [Number::Sum("gpu_seconds")]).await?;
+    let of_done = [Number::Count, Number::Sum("gpu_seconds")];
+    let [done, done_seconds] = world.docs.aggregate(&all.clone().equals("done", true), of_done).await?;
     let planned = run.plan.as_ref().map_or(0.0, |plan| plan.shard_seconds());
     // Shards whose results were known took nothing, and tell nothing.
     let known = run.plan.as_ref().map_or(0, |plan| plan.known.shards() - plan.known.gone);
-    let done_by_workers = done.count.saturating_sub(known.into());
-    let shard_seconds = if done_by_workers > 0 { done.sums[0] / done_by_workers as f64 } else { planned };
+    let done_by_workers = done - f64::from(known);
+    let shard_seconds = if done_by_workers > 0.0 { done_seconds / done_by_workers } else { planned };
     let (mut in_flight_seconds, mut at_work) = (0.0, BTreeSet::new());
     for state in [ShardState::Launched, ShardState::Running] {
         for shard in world.docs.query::<Shard>(&all.clone().equals("state", json!(state))).await? {

@@ -5,7 +5,7 @@ mod months;
 use axum::{Json, extract::State};
 use domain::{Price, Timestamp};
 use months::UsageQuery;
-use platform::Query as DocQuery;
+use platform::{Number, Query as DocQuery};
 use serde::Serialize;
 use service::{Caller, Function, Problem, Query, Refusals, Result, World, places, runs::quota};
 use utoipa::ToSchema;
@@ -52,16 +52,22 @@ async fn get_usage(caller: Caller, State(world): State<World>, Query(query): Que
         return Err(Problem::parameter("month", "takes a year and a month, as 2026-11"));
     }
     let of_month = DocQuery::collection(places::jobs(&caller.uid)).equals("month", month.as_str());
-    let sums = ["cost.gpu_seconds", "progress.completed", "progress.failed", "charged_gpu_seconds"];
-    let used = world.docs.aggregate(&of_month, &sums).await?;
-    let gpu_seconds = used.sums[0];
+    let sum = Number::Sum;
+    let numbers = [
+        Number::Count,
+        sum("progress.completed"),
+        sum("progress.failed"),
+        sum("cost.gpu_seconds"),
+        sum("charged_gpu_seconds"),
+    ];
+    let [runs, completed, failed, gpu_seconds, charged] = world.docs.aggregate(&of_month, numbers).await?;
     let (account, _) = quota::account(&world.docs, &caller.uid).await?;
     let limit = f64::from(caller.tier.limits().gpu_minutes_per_month) * 60.0;
     Ok(Json(Usage {
-        charged_gpu_seconds: used.sums[3] + account.value.purged_in(&month),
+        charged_gpu_seconds: charged + account.value.purged_in(&month),
         month,
-        runs: used.count,
-        ligands: Ligands { completed: used.sums[1] as u64, failed: used.sums[2] as u64 },
+        runs: runs as u64,
+        ligands: Ligands { completed: completed as u64, failed: failed as u64 },
         gpu_seconds,
         usd: Price::L4_US_CENTRAL1.of(gpu_seconds),
         limit_gpu_seconds: world.settings.limits.then_some(limit),

@@ -7,7 +7,7 @@
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{Group, Item, JobId, Plan, Price, Run, Shard, Status, Uid};
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
-use platform::{Blobs, Docs, Error, PutOptions, Query, Write};
+use platform::{Blobs, Docs, Error, Number, PutOptions, Query, Write};
 use service::{
     Function, Problem, Result, Trigger, World,
     events::DocumentChange,
@@ -100,7 +100,8 @@ async fn taken_over(world: &World, run: &Run) -> Result<Taken> {
         return Ok(Taken::default());
     }
     let shards = Query::collection(places::shards(&run.uid, &run.job_id));
-    let items = world.docs.aggregate(&shards, &["cached"]).await?.sums[0] as u32;
+    let [items] = world.docs.aggregate(&shards, [Number::Sum("cached")]).await?;
+    let items = items as u32;
     let shards = world.docs.count(&shards.equals("done", true)).await? as u32;
     Ok(Taken { items, shards })
 }

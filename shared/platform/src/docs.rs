@@ -161,12 +161,13 @@ pub enum Scope {
     Group(String),
 }
 
-/// Equality filters, one order (by a field, or by name), a cursor and a limit.
+/// Filters by value, one order (by a field, or by name), a cursor and a limit.
 /// Documents without the ordering field are left out, as Firestore leaves them out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
     pub scope: Scope,
-    pub equals: Vec<(String, Value)>,
+    /// Fields, and the values of which each has one.
+    pub filters: Vec<(String, Vec<Value>)>,
     pub order: Option<(String, Direction)>,
     pub after: Option<Cursor>,
     pub limit: Option<u32>,
@@ -174,15 +175,20 @@ pub struct Query {
 
 impl Query {
     pub fn collection(collection: Collection) -> Self {
-        Query { scope: Scope::Collection(collection), equals: vec![], order: None, after: None, limit: None }
+        Query { scope: Scope::Collection(collection), filters: vec![], order: None, after: None, limit: None }
     }
 
     pub fn group(name: &str) -> Self {
-        Query { scope: Scope::Group(name.to_owned()), equals: vec![], order: None, after: None, limit: None }
+        Query { scope: Scope::Group(name.to_owned()), filters: vec![], order: None, after: None, limit: None }
     }
 
-    pub fn equals(mut self, field: &str, value: impl Into<Value>) -> Self {
-        self.equals.push((field.to_owned(), value.into()));
+    pub fn equals(self, field: &str, value: impl Into<Value>) -> Self {
+        self.any_of(field, [value.into()])
+    }
+
+    /// The field has one of these values, which are at most thirty.
+    pub fn any_of(mut self, field: &str, values: impl Into<Vec<Value>>) -> Self {
+        self.filters.push((field.to_owned(), values.into()));
         self
     }
 
@@ -202,11 +208,13 @@ impl Query {
     }
 }
 
-/// How many documents match, and the sums of the fields asked for, in their order. Strongly consistent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Aggregate {
-    pub count: u64,
-    pub sums: Vec<f64>,
+/// What is asked of all documents that match.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number<'a> {
+    /// How many there are.
+    Count,
+    /// The sum of a field over those that have it.
+    Sum(&'a str),
 }
 
 /// What an adapter implements. Callers use [`Docs`].
@@ -216,7 +224,8 @@ pub trait DocsCore: Send + Sync {
     /// All writes or none; the new versions in the order of the writes (a delete's is the empty one).
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Version>>;
     async fn query(&self, query: &Query) -> Result<Vec<Document>>;
-    async fn aggregate(&self, query: &Query, sums: &[&str]) -> Result<Aggregate>;
+    /// The numbers, in their order, all of one moment.
+    async fn aggregate(&self, query: &Query, numbers: &[Number<'_>]) -> Result<Vec<f64>>;
 }
 
 /// The handle functions hold.
@@ -272,14 +281,17 @@ impl Docs {
         Ok(self.0.query(query).await?.into_iter().filter_map(read).collect())
     }
 
-    /// The count of matching documents and the sums of numeric fields over them; order, cursor and limit play no part.
-    pub async fn aggregate(&self, query: &Query, sums: &[&str]) -> Result<Aggregate> {
-        self.0.aggregate(query, sums).await
+    /// Numbers about the matching documents, all of one moment; order, cursor and limit play no part. Each is a question
+    /// of its own to the store, and more than one are a transaction.
+    pub async fn aggregate<const N: usize>(&self, query: &Query, numbers: [Number<'_>; N]) -> Result<[f64; N]> {
+        let found = self.0.aggregate(query, &numbers).await?;
+        found.try_into().map_err(|_| Error::Invalid("an aggregate came without all of its numbers".into()))
     }
 
     /// The count of matching documents.
     pub async fn count(&self, query: &Query) -> Result<u64> {
-        Ok(self.aggregate(query, &[]).await?.count)
+        let [count] = self.aggregate(query, [Number::Count]).await?;
+        Ok(count as u64)
     }
 }
 

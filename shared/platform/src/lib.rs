@@ -20,7 +20,7 @@ mod ids;
 pub use blobs::{BlobPath, Blobs, Method, ObjectMeta, PutMode, PutOptions};
 pub use bus::{Bus, Message};
 pub use clock::Clock;
-pub use docs::{Collection, Cursor, Direction, DocPath, Docs, Document, Query, Version, Versioned, Write};
+pub use docs::{Collection, Cursor, Direction, DocPath, Docs, Document, Number, Query, Version, Versioned, Write};
 pub use error::{Error, Result};
 pub use executions::{Execution, ExecutionState, Executions, StartRequest};
 pub use ids::Ids;

@@ -1,6 +1,6 @@
 """What `submit-prediction` does, as one would write it with FastAPI, to be measured beside it.
 
-It asks Firestore the same twelve questions in the same order over gRPC and writes the same two objects. Where the Rust
+It asks Firestore the same eight questions in the same order over gRPC and writes the same two objects. Where the Rust
 service has rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a
 grammar of its tokens and its parentheses and ring digits are counted, where the other one checks valences and
 aromaticity too; objects go out as bare PUTs, not through the client library. Neither publishes anything: what happens
@@ -160,23 +160,10 @@ class Room:
         jobs = docs.collection(f"users/{uid}/jobs")
         individual = jobs.where(filter=FieldFilter("job_type", "==", "individual"))
 
-        async def unfinished() -> int:
-            count = 0
-            for status in ("queued", "running", "aggregating"):
-                found = await individual.where(filter=FieldFilter("status", "==", status)).count().get()
-                count += found[0][0].value
-            return count
-
-        async def charged() -> float:
-            month = jobs.where(filter=FieldFilter("month", "==", f"{now:%Y-%m}"))
-            # A count beside the sum, of one moment, because that is what the other service's port asks for.
-            moment = docs.transaction(read_only=True)
-            await moment._begin()
-            both = (month.count(), month.sum("charged_gpu_seconds"))
-            _, found = await asyncio.gather(*(each.get(transaction=moment) for each in both))
-            return found[0][0].value
-
-        return cls(account, *await asyncio.gather(unfinished(), charged()))
+        unfinished = individual.where(filter=FieldFilter("status", "in", ["queued", "running", "aggregating"]))
+        month = jobs.where(filter=FieldFilter("month", "==", f"{now:%Y-%m}"))
+        found = await asyncio.gather(unfinished.count().get(), month.sum("charged_gpu_seconds").get())
+        return cls(account, *(numbers[0][0].value for numbers in found))
 
     def take(self, run: dict, now: datetime) -> None:
         hour = now.replace(minute=0, second=0, microsecond=0)

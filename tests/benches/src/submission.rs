@@ -25,7 +25,7 @@ const RATE: f64 = 20.0;
 /// How many times our processor time the other service has to take.
 const TIMES: f64 = 8.0;
 /// Questions that a submission asks Firestore.
-const ROUND_TRIPS: u32 = 12;
+const ROUND_TRIPS: u32 = 8;
 
 /// What was found of one service.
 struct Found {

@@ -1,4 +1,4 @@
-use crate::{Collection, Cursor, Direction, Docs, Error, Query, Write};
+use crate::{Collection, Cursor, Direction, Docs, Error, Number, Query, Write};
 use serde_json::{Value, json};
 
 /// Runs the whole suite below the root collection `root`, which must be empty.
@@ -78,6 +78,9 @@ async fn queries_filter_order_and_page(docs: &Docs, root: &Collection) {
     assert_eq!(ids(all.clone()).await, ["i0", "i1", "i2", "i3", "i4", "i5", "i6", "without"]);
     assert_eq!(ids(all.clone().equals("flag", true)).await, ["i0", "i1", "i2"]);
     assert_eq!(ids(all.clone().equals("kind", "odd").equals("deep.n", 3)).await, ["i3"]);
+    let some = all.clone().equals("kind", "odd").any_of("deep.n", [json!(1), json!(2), json!(5), json!("3")]);
+    assert_eq!(ids(some.clone()).await, ["i1", "i5"]);
+    assert_eq!(docs.count(&some).await.unwrap(), 2);
     let newest = all.clone().equals("kind", "even").order_by("at", Direction::Descending);
     assert_eq!(ids(newest).await, ["i6", "i4", "i2", "i0"]);
     let mut seen = vec![];
@@ -102,8 +105,11 @@ async fn groups_and_aggregates_reach_every_collection_of_the_name(docs: &Docs, r
     }
     let everywhere = Query::group(&group);
     assert_eq!(docs.query::<Value>(&everywhere).await.unwrap().len(), 3);
-    let sums = docs.aggregate(&everywhere.clone().equals("done", true), &["n", "half", "absent"]).await.unwrap();
-    assert_eq!((sums.count, sums.sums), (2, vec![4.0, 1.0, 0.0]));
+    let done = everywhere.clone().equals("done", true);
+    let numbers = [Number::Sum("n"), Number::Sum("half"), Number::Sum("absent"), Number::Count];
+    assert_eq!(docs.aggregate(&done, numbers).await.unwrap(), [4.0, 1.0, 0.0, 2.0]);
+    assert_eq!(docs.aggregate(&done, [Number::Sum("half")]).await.unwrap(), [1.0]);
+    assert_eq!(docs.aggregate(&done, [Number::Sum("absent")]).await.unwrap(), [0.0]);
     let one = Query::collection(root.doc("b").collection(&group));
     assert_eq!(docs.count(&one).await.unwrap(), 2);
 }

@@ -3,7 +3,7 @@
 use super::{Change, Event, Store, feed, query};
 use crate::{
     Error, Result,
-    docs::{Aggregate, Body, DocPath, DocsCore, Document, Query, Version, Write},
+    docs::{Body, DocPath, DocsCore, Document, Number, Query, Version, Write},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -35,15 +35,12 @@ impl DocsCore for Store {
         .await
     }
 
-    async fn aggregate(&self, asked: &Query, sums: &[&str]) -> Result<Aggregate> {
-        let (sql, values) = query::aggregate(asked, sums)?;
-        let columns = sums.len();
+    async fn aggregate(&self, asked: &Query, numbers: &[Number<'_>]) -> Result<Vec<f64>> {
+        let (sql, values) = query::aggregate(asked, numbers)?;
+        let columns = numbers.len();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            Ok(statement.query_row(params_from_iter(values), |row| {
-                let sums = (1..=columns).map(|i| row.get(i)).collect::<rusqlite::Result<_>>()?;
-                Ok(Aggregate { count: row.get(0).map(i64::cast_unsigned)?, sums })
-            })?)
+            Ok(statement.query_row(params_from_iter(values), |row| (0..columns).map(|at| row.get(at)).collect())?)
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Result,
-    docs::{Direction, Query, Scope},
+    docs::{Direction, Number, Query, Scope},
 };
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
@@ -37,13 +37,14 @@ pub(super) fn select(query: &Query) -> Result<(String, Vec<Sql>)> {
     Ok((format!("SELECT path, body, version, updated_at FROM docs WHERE {filter} ORDER BY {order}{limit}"), values))
 }
 
-/// `SELECT` of the count and of one sum per field.
-pub(super) fn aggregate(query: &Query, sums: &[&str]) -> Result<(String, Vec<Sql>)> {
+/// `SELECT` of the numbers, each a real one.
+pub(super) fn aggregate(query: &Query, numbers: &[Number<'_>]) -> Result<(String, Vec<Sql>)> {
     let (filter, values) = filter(query)?;
-    let mut columns = "COUNT(*)".to_owned();
-    for field in sums {
-        columns.push_str(&format!(", TOTAL({})", json_path(field)?));
-    }
+    let column = |number: &Number<'_>| match number {
+        Number::Count => Ok("CAST(COUNT(*) AS REAL)".to_owned()),
+        Number::Sum(field) => Ok(format!("TOTAL({})", json_path(field)?)),
+    };
+    let columns = numbers.iter().map(column).collect::<Result<Vec<_>>>()?.join(", ");
     Ok((format!("SELECT {columns} FROM docs WHERE {filter}"), values))
 }
 
@@ -52,9 +53,11 @@ fn filter(query: &Query) -> Result<(String, Vec<Sql>)> {
         Scope::Collection(collection) => ("collection = ?".to_owned(), vec![Sql::Text(collection.as_str().to_owned())]),
         Scope::Group(name) => ("grp = ?".to_owned(), vec![Sql::Text(name.clone())]),
     };
-    for (field, value) in &query.equals {
-        filter.push_str(&format!(" AND {} = ?", json_path(field)?));
-        values.push(sql_value(value)?);
+    for (field, any) in &query.filters {
+        filter.push_str(&format!(" AND {} IN ({})", json_path(field)?, vec!["?"; any.len()].join(", ")));
+        for value in any {
+            values.push(sql_value(value)?);
+        }
     }
     Ok((filter, values))
 }

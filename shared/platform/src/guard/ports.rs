@@ -16,7 +16,7 @@ use crate::{
     PutOptions, Query, Result, StartRequest, Version, Write,
     blobs::{BlobsCore, Chunks},
     bus::BusCore,
-    docs::{Aggregate, DocsCore},
+    docs::{DocsCore, Number},
     executions::ExecutionsCore,
 };
 use async_trait::async_trait;
@@ -73,8 +73,8 @@ impl DocsCore for Guarded<dyn DocsCore> {
         self.guard.repeat(|| self.core.query(query)).await
     }
 
-    async fn aggregate(&self, query: &Query, sums: &[&str]) -> Result<Aggregate> {
-        self.guard.repeat(|| self.core.aggregate(query, sums)).await
+    async fn aggregate(&self, query: &Query, numbers: &[Number<'_>]) -> Result<Vec<f64>> {
+        self.guard.repeat(|| self.core.aggregate(query, numbers)).await
     }
 }
 

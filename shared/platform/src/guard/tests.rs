@@ -208,8 +208,8 @@ impl crate::docs::DocsCore for Lossy {
         self.hear(self.store.query(query).await)
     }
 
-    async fn aggregate(&self, query: &crate::Query, sums: &[&str]) -> Result<crate::docs::Aggregate> {
-        self.hear(self.store.aggregate(query, sums).await)
+    async fn aggregate(&self, query: &crate::Query, numbers: &[crate::docs::Number<'_>]) -> Result<Vec<f64>> {
+        self.hear(self.store.aggregate(query, numbers).await)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{PROJECT, on, trial};
 use emulators::Emulator;
 use libtest_mimic::Trial;
 use platform::{
-    Clock, Collection, Docs, Error, conformance,
+    Clock, Collection, Docs, Error, Number, conformance,
     google::{self, Endpoint},
 };
 use serde_json::{Value, json};
@@ -44,6 +44,7 @@ async fn an_aggregate(address: String) {
     let all = Collection::root("partial");
     docs.create(&all.doc("with"), &json!({"n": 2, "half": 0.5})).await.unwrap();
     docs.create(&all.doc("without"), &json!({"n": 3})).await.unwrap();
-    let found = docs.aggregate(&platform::Query::collection(all), &["n", "half"]).await.unwrap();
-    assert_eq!((found.count, found.sums), (2, vec![5.0, 0.5]));
+    let numbers = [Number::Count, Number::Sum("n"), Number::Sum("half")];
+    let found = docs.aggregate(&platform::Query::collection(all), numbers).await.unwrap();
+    assert_eq!(found, [2.0, 5.0, 0.5]);
 }

@@ -4,7 +4,7 @@
 
 use crate::{Caller, Problem, places};
 use domain::{Account, Demanded, Exceeded, Holding, JobType, LimitKind, Limits, Run, Status, Tier, Timestamp, Uid};
-use platform::{Docs, Query, Result, Versioned, Write};
+use platform::{Docs, Number, Query, Result, Versioned, Write};
 use serde_json::json;
 
 /// Every limit of a deployment that holds nobody to any.
@@ -121,20 +121,16 @@ pub async fn note_tier(docs: &Docs, caller: &Caller) -> Result<(), Problem> {
 /// How many of the user's runs have not ended: single predictions, or batches.
 pub async fn unfinished(docs: &Docs, uid: &Uid, batch: bool) -> Result<u64> {
     let kind = if batch { JobType::BatchParent } else { JobType::Individual };
-    let mut count = 0;
-    // One after the other, in the order in which runs move: one that moves meanwhile is counted twice, but never missed.
-    for status in [Status::Queued, Status::Running, Status::Aggregating] {
-        let runs = Query::collection(places::jobs(uid)).equals("job_type", json!(kind));
-        count += docs.count(&runs.equals("status", json!(status))).await?;
-    }
-    Ok(count)
+    let open = [Status::Queued, Status::Running, Status::Aggregating].map(|status| json!(status));
+    docs.count(&Query::collection(places::jobs(uid)).equals("job_type", json!(kind)).any_of("status", open)).await
 }
 
 /// GPU seconds charged to the user's runs of the month of `now`, without those that were purged, which the account
 /// tells.
 pub async fn charged(docs: &Docs, uid: &Uid, now: Timestamp) -> Result<f64> {
     let month = Query::collection(places::jobs(uid)).equals("month", now.month());
-    Ok(docs.aggregate(&month, &["charged_gpu_seconds"]).await?.sums[0])
+    let [seconds] = docs.aggregate(&month, [Number::Sum("charged_gpu_seconds")]).await?;
+    Ok(seconds)
 }
 
 async fn holding(docs: &Docs, uid: &Uid, batch: bool, now: Timestamp) -> Result<Holding> {

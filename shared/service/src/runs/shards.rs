@@ -10,7 +10,7 @@ use domain::{
     safeguard::{Safeguard, holds},
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, PutOptions, Query, Result, Versioned};
+use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, Number, PutOptions, Query, Result, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,15 +191,12 @@ impl Totals {
 
 async fn totals(docs: &Docs, uid: &Uid, job: &JobId) -> Result<Totals> {
     let shards = Query::collection(places::shards(uid, job));
-    let all = docs.aggregate(&shards, &["completed", "failed", "gpu_seconds"]).await?.sums;
-    let held = docs.aggregate(&shards.equals("state", "running"), &["items", "completed", "failed"]).await?.sums;
+    let of_all = ["completed", "failed", "gpu_seconds"].map(Number::Sum);
+    let [completed, failed, gpu_seconds] = docs.aggregate(&shards, of_all).await?;
+    let of_held = ["items", "completed", "failed"].map(Number::Sum);
+    let [items, done, lost] = docs.aggregate(&shards.equals("state", "running"), of_held).await?;
     let whole = |value: f64| value as u32;
-    Ok(Totals {
-        completed: whole(all[0]),
-        failed: whole(all[1]),
-        gpu_seconds: all[2],
-        running: whole(held[0] - held[1] - held[2]),
-    })
+    Ok(Totals { completed: whole(completed), failed: whole(failed), gpu_seconds, running: whole(items - done - lost) })
 }
 
 /// The execution of a shard is gone. What it still reported counts; otherwise the shard waits for another one, or, when

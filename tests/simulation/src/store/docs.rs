@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::safeguard::{Safeguard, holds};
 use platform::{
     DocPath, Document, Error, Query, Result, Version, Write,
-    docs::{Aggregate, Body, Direction, DocsCore, Scope},
+    docs::{Body, Direction, DocsCore, Number, Scope},
     embedded::Event,
 };
 use serde_json::Value;
@@ -62,13 +62,16 @@ impl DocsCore for Port {
         .await
     }
 
-    async fn aggregate(&self, query: &Query, sums: &[&str]) -> Result<Aggregate> {
+    async fn aggregate(&self, query: &Query, numbers: &[Number<'_>]) -> Result<Vec<f64>> {
         let about = scope_name(query);
         self.call("aggregate", false, &about, |state, _| {
             let unordered = Query { order: None, after: None, limit: None, ..query.clone() };
             let found = select(&state.store, &unordered)?;
-            let sum = |name: &&str| found.iter().filter_map(|doc| doc.field(name)?.as_f64()).sum();
-            Ok(Aggregate { count: found.len() as u64, sums: sums.iter().map(sum).collect() })
+            let number = |number: &Number<'_>| match number {
+                Number::Count => found.len() as f64,
+                Number::Sum(name) => found.iter().filter_map(|doc| doc.field(name)?.as_f64()).sum(),
+            };
+            Ok(numbers.iter().map(number).collect())
         })
         .await
     }
@@ -129,7 +132,9 @@ fn apply(state: &mut State, pid: Pid, write: Write) -> Version {
 }
 
 fn select<'a>(store: &'a Store, query: &Query) -> Result<Vec<&'a StoredDoc>> {
-    let fits = |doc: &&StoredDoc| query.equals.iter().all(|(name, value)| doc.field(name) == Some(value));
+    let fits = |doc: &&StoredDoc| {
+        query.filters.iter().all(|(name, any)| doc.field(name).is_some_and(|value| any.contains(value)))
+    };
     let mut found: Vec<&StoredDoc> = match &query.scope {
         Scope::Collection(collection) => {
             let (from, below) = (format!("{}/", collection.as_str()), collection.as_str().len() + 1);

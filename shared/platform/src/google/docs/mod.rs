@@ -7,7 +7,7 @@ mod values;
 use super::{ATTEMPT, Endpoint};
 use crate::{
     Error, Result,
-    docs::{Aggregate, Body, DocPath, DocsCore, Document, Query, Version, Write},
+    docs::{Body, DocPath, DocsCore, Document, Number, Query, Version, Write},
 };
 use async_trait::async_trait;
 use firestore::{
@@ -89,11 +89,11 @@ impl DocsCore for Firestore {
         found.into_iter().map(|found| document(found, root)).collect()
     }
 
-    async fn aggregate(&self, asked: &Query, sums: &[&str]) -> Result<Aggregate> {
+    async fn aggregate(&self, asked: &Query, numbers: &[Number<'_>]) -> Result<Vec<f64>> {
         let db = self.db().await?;
-        let count = FirestoreAggregationOperator::Count(FirestoreAggregationOperatorCount::new());
-        if sums.is_empty() {
-            return Ok(Aggregate { count: one(db, asked, &count).await? as u64, sums: vec![] });
+        let operators = numbers.iter().map(operator).collect::<Result<Vec<_>>>()?;
+        if let [operator] = operators.as_slice() {
+            return Ok(vec![one(db, asked, operator).await?]);
         }
         // One aggregation query with a sum leaves out documents without the field, also from its count and its other
         // sums. So there is one query for each, all of them of one moment.
@@ -102,20 +102,20 @@ impl DocsCore for Firestore {
         let at = db.clone_with_consistency_selector(FirestoreConsistencySelector::Transaction(
             moment.transaction_id().clone(),
         ));
-        let sum = |field: &&str| {
-            let field = query::plain(field)?;
-            Ok(FirestoreAggregationOperator::Sum(FirestoreAggregationOperatorSum::new(field)))
-        };
-        let operators = [Ok(count)].into_iter().chain(sums.iter().map(sum)).collect::<Result<Vec<_>>>();
-        let outcome = match operators {
-            Ok(operators) => try_join_all(operators.iter().map(|operator| one(&at, asked, operator))).await,
-            Err(error) => Err(error),
-        };
+        let found = try_join_all(operators.iter().map(|operator| one(&at, asked, operator))).await;
         // It only read: there is nothing to release.
         moment.finish().map_err(failed)?;
-        let mut numbers = outcome?.into_iter();
-        Ok(Aggregate { count: numbers.next().unwrap_or_default() as u64, sums: numbers.collect() })
+        found
     }
+}
+
+fn operator(number: &Number<'_>) -> Result<FirestoreAggregationOperator> {
+    Ok(match number {
+        Number::Count => FirestoreAggregationOperator::Count(FirestoreAggregationOperatorCount::new()),
+        Number::Sum(field) => {
+            FirestoreAggregationOperator::Sum(FirestoreAggregationOperatorSum::new(query::plain(field)?))
+        }
+    })
 }
 
 /// The number one aggregation comes to.

@@ -51,11 +51,18 @@ pub(super) fn matching<'a>(db: &'a FirestoreDb, query: &Query) -> Result<Select<
         }
         Scope::Group(name) => db.fluent().select().from(name.as_str()).parent(root).all_descendants(),
     };
-    let equal = |(field, value): &(String, Json)| {
-        let compare = FirestoreQueryFilterCompare::Equal(plain(field)?, comparable(value)?);
+    let filter = |(field, any): &(String, Vec<Json>)| {
+        let field = plain(field)?;
+        let compare = match any.as_slice() {
+            [value] => FirestoreQueryFilterCompare::Equal(field, comparable(value)?),
+            any => {
+                any.iter().try_for_each(|value| comparable(value).map(|_| ()))?;
+                FirestoreQueryFilterCompare::In(field, FirestoreValue::from(values::value(Json::Array(any.to_vec()))?))
+            }
+        };
         Ok(FirestoreQueryFilter::Compare(Some(compare)))
     };
-    let filters = query.equals.iter().map(equal).collect::<Result<Vec<_>>>()?;
+    let filters = query.filters.iter().map(filter).collect::<Result<Vec<_>>>()?;
     Ok(select.filter(|build| build.for_all(filters.clone())))
 }
 

@@ -5,4 +5,6 @@ FROM scratch
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --chmod=0555 hub /hub
 USER 65532:65532
+# Threads that wait for storage would each keep freed memory for themselves.
+ENV MALLOC_ARENA_MAX=2
 ENTRYPOINT ["/hub"]

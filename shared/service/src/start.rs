@@ -10,9 +10,10 @@ use crate::{
     telemetry::{self, Trace},
 };
 use axum::middleware;
-use std::{collections::BTreeMap, error::Error, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, process::ExitCode, thread, time::Duration};
 use tokio::{
     net::TcpListener,
+    runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
 };
 
@@ -28,12 +29,20 @@ pub fn run(function: Function) -> ExitCode {
 pub fn run_until(function: Function, stop: impl Future<Output = ()> + Send + 'static) -> ExitCode {
     let environment = environment();
     telemetry::logs(&environment);
-    let runtime = tokio::runtime::Runtime::new().map_err(Into::into);
+    let runtime = runtime().map_err(Into::into);
     let outcome = runtime.and_then(|runtime| runtime.block_on(main(function, environment, Box::pin(stop))));
     outcome.unwrap_or_else(|error: Box<dyn Error + Send + Sync>| {
         tracing::error!(function = function.name, error = %chain(error.as_ref()), "cannot run");
         ExitCode::FAILURE
     })
+}
+
+/// Where everything runs: on one CPU, which is what most functions have, one thread that hands nothing to another.
+pub fn runtime() -> io::Result<Runtime> {
+    match thread::available_parallelism() {
+        Ok(cpus) if cpus.get() > 1 => Runtime::new(),
+        _ => Builder::new_current_thread().enable_all().build(),
+    }
 }
 
 async fn main(

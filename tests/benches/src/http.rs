@@ -6,7 +6,7 @@ use crate::{
     Outcome,
     load::{Answer, Figures, Request, expect, load, send},
     place::Place,
-    process::{Environment, Service},
+    process::{Environment, Service, binary},
     readme::{ASKED, Part, asked, short},
 };
 use axum::{Router, routing::get};
@@ -63,9 +63,10 @@ pub async fn measure() -> Outcome<Part> {
 /// Starts what a name begins with, up to a comma.
 fn start(name: &str, environment: &Environment) -> Outcome<Service> {
     if name != "bare axum" {
-        return Service::function(name.split(',').next().unwrap_or(name), environment);
+        let program = binary(name.split(',').next().unwrap_or(name))?;
+        return Service::on_one_cpu(&program, &[], environment, "/healthz");
     }
-    Service::start(&std::env::current_exe()?, &["hello"], &Environment::new(), "/")
+    Service::on_one_cpu(&std::env::current_exe()?, &["hello"], &Environment::new(), "/")
 }
 
 /// Sends the first requests unmeasured. Returns all answers.

@@ -24,12 +24,13 @@ pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 /// All parts, in the order in which they are measured: what needs a quiet machine least comes first.
 const PARTS: [&str; 7] = ["a", "b", "c", "d", "e", "g", "inner"];
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match run(&arguments).await {
+    let runtime = service::start::runtime().map_err(Into::into);
+    match runtime.and_then(|runtime| runtime.block_on(run(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error: Box<dyn Error + Send + Sync> = error;
             eprintln!("benches: {}", service::chain(error.as_ref()));
             ExitCode::FAILURE
         }

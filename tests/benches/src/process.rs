@@ -38,7 +38,7 @@ impl Service {
         let port = address.port().to_string();
         command.args(arguments.iter().map(|argument| argument.replace("{port}", &port)));
         command.env_clear().envs(environment).stdin(Stdio::null()).stdout(Stdio::null());
-        command.env("HOST", "127.0.0.1").env("PORT", port);
+        command.env("HOST", "127.0.0.1").env("PORT", port).env("MALLOC_ARENA_MAX", "2");
         let begun = Instant::now();
         let mut process = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         while !answers(address, path) {
@@ -51,6 +51,13 @@ impl Service {
             std::thread::sleep(BETWEEN);
         }
         Ok(Service { address, started_in: begun.elapsed(), process })
+    }
+
+    /// The same on one CPU, as HTTP functions are deployed.
+    pub fn on_one_cpu(program: &Path, arguments: &[&str], environment: &Environment, path: &str) -> Outcome<Self> {
+        let program = program.display().to_string();
+        let arguments: Vec<_> = ["--cpu-list", "0", &program].iter().chain(arguments).copied().collect();
+        Service::start(Path::new("/usr/bin/taskset"), &arguments, environment, path)
     }
 
     /// A function, from the binary of its own.

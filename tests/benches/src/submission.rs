@@ -43,11 +43,11 @@ pub async fn measure() -> Outcome<Part> {
     let options = gcs_server::Options { address: ([127, 0, 0, 1], 0).into(), buckets, subscribers: vec![] };
     let objects = gcs_server::Server::start(options).await?;
     let environment = environment(&place, &firestore, &objects.url)?;
-    let ours = Service::function("submit-prediction", &environment)?;
+    let ours = Service::on_one_cpu(&binary("submit-prediction")?, &[], &environment, "/healthz")?;
     let python = python()?;
     let arguments =
         ["service:app", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "--log-level=warning"];
-    let fastapi = Service::start(&python.join("bin/uvicorn"), &arguments, &environment, "/healthz")?;
+    let fastapi = Service::on_one_cpu(&python.join("bin/uvicorn"), &arguments, &environment, "/healthz")?;
     // The emulator is a Java program: both services warm it up before either is measured.
     let mut found = vec![];
     for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {

@@ -8,6 +8,7 @@ mod draft;
 pub mod exports;
 pub mod library;
 mod list;
+mod pieces;
 pub mod pipe;
 pub mod queue;
 pub mod quota;

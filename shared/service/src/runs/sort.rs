@@ -3,19 +3,19 @@
 //! which is what object stores are quick and cheap at; it is packed, because the names in rows repeat and moving bytes
 //! takes longer than packing them. A run of one block spills nothing.
 
+use super::pieces::Pieces;
 use crate::{places, telemetry};
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use platform::{BlobPath, Blobs, Error, PutOptions, Result, blobs::Chunks};
+use platform::{BlobPath, Blobs, Error, ObjectMeta, PutOptions, Result, blobs::Chunks};
 use std::{cmp::Reverse, collections::BinaryHeap, io, ops::Range, sync::Arc};
-use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 /// Records that are packed together, in bytes.
 const CHUNK: usize = 64 * 1024;
 
+/// What is read ahead of all spilled blocks together, in bytes.
+const AHEAD: u64 = 16 * 1024 * 1024;
 /// Bytes that a block takes for each record beside the record's own.
 const PLACE: usize = size_of::<(u128, u32, u32)>();
 
@@ -35,8 +35,8 @@ pub struct Sorter {
     /// When a block is full, in bytes.
     most: usize,
     block: Block,
-    spilled: Vec<BlobPath>,
-    spilling: Option<JoinHandle<Result<()>>>,
+    spilled: Vec<ObjectMeta>,
+    spilling: Option<JoinHandle<Result<ObjectMeta>>>,
 }
 
 /// Gives them in the order of their keys.
@@ -55,8 +55,9 @@ pub struct Block {
 /// A spilled block that is read back. It is made of chunks, each packed (Snappy) and after its packed length; in a
 /// chunk, each record is after its own length (both little-endian u32).
 pub struct SpilledRun {
-    reader: Box<dyn AsyncBufRead + Send + Unpin>,
-    packed: Vec<u8>,
+    pieces: Pieces,
+    /// What was read and not yet unpacked.
+    packed: BytesMut,
     chunk: Vec<u8>,
     /// Where in the chunk the record is.
     record: Range<usize>,
@@ -92,15 +93,16 @@ impl Sorter {
 
     /// All that were taken in.
     pub async fn sorted(mut self) -> Result<Sorted> {
-        if self.spilled.is_empty() {
+        if self.spilled.is_empty() && self.spilling.is_none() {
             self.block.sort();
             return Ok(Sorted::Held { block: self.block, next: 0 });
         }
         self.spill().await?;
         self.settled().await?;
         let (mut runs, mut heads) = (vec![], BinaryHeap::new());
-        for path in &self.spilled {
-            let mut run = SpilledRun::new(Box::new(self.blobs.reader(path).await?));
+        for ObjectMeta { path, size, .. } in &self.spilled {
+            let pieces = Pieces::begin(&self.blobs, path, 0..*size, AHEAD, self.spilled.len());
+            let mut run = SpilledRun { pieces, packed: BytesMut::new(), chunk: vec![], record: 0..0 };
             if run.advance().await? {
                 heads.push(Reverse((key_of(run.record()), runs.len())));
                 runs.push(run);
@@ -112,20 +114,19 @@ impl Sorter {
     async fn spill(&mut self) -> Result<()> {
         self.settled().await?;
         let path = BlobPath::new(places::ARTIFACTS, format!("{}{:05}", self.scratch, self.spilled.len()))?;
-        self.spilled.push(path.clone());
         let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
         self.spilling = Some(telemetry::beside(async move {
             block.sort();
-            blobs.put(&path, block.chunks(), PutOptions::default()).await.map(|_| ())
+            blobs.put(&path, block.chunks(), PutOptions::default()).await
         }));
         Ok(())
     }
 
     async fn settled(&mut self) -> Result<()> {
-        match self.spilling.take() {
-            Some(spilling) => spilling.await.map_err(|error| Error::internal("spilling rows", error))?,
-            None => Ok(()),
+        if let Some(spilling) = self.spilling.take() {
+            self.spilled.push(spilling.await.map_err(|error| Error::internal("spilling rows", error))??);
         }
+        Ok(())
     }
 }
 
@@ -198,24 +199,15 @@ impl Block {
 }
 
 impl SpilledRun {
-    fn new(reader: Box<dyn AsyncBufRead + Send + Unpin>) -> Self {
-        SpilledRun { reader, packed: vec![], chunk: vec![], record: 0..0 }
-    }
-
     fn record(&self) -> &[u8] {
         &self.chunk[self.record.clone()]
     }
 
     /// Goes on to the next record; false at the end.
     async fn advance(&mut self) -> Result<bool> {
-        self.read().await.map_err(|error| Error::internal("reading spilled rows", error))
-    }
-
-    async fn read(&mut self) -> io::Result<bool> {
         if self.record.end == self.chunk.len() && !self.unpack().await? {
             return Ok(false);
         }
-        let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let (length, rest) = self.chunk[self.record.end..].split_first_chunk().ok_or_else(cut_off)?;
         let length = u32::from_le_bytes(*length) as usize;
         let begin = self.chunk.len() - rest.len();
@@ -224,18 +216,34 @@ impl SpilledRun {
     }
 
     /// Reads the next chunk; false at the end.
-    async fn unpack(&mut self) -> io::Result<bool> {
-        if self.reader.fill_buf().await?.is_empty() {
-            return Ok(false);
+    async fn unpack(&mut self) -> Result<bool> {
+        if !self.holds(size_of::<u32>()).await? {
+            return if self.packed.is_empty() { Ok(false) } else { Err(cut_off()) };
         }
-        let length = self.reader.read_u32_le().await? as usize;
-        self.packed.resize(length, 0);
-        self.reader.read_exact(&mut self.packed).await?;
-        self.chunk.resize(snap::raw::decompress_len(&self.packed).map_err(io::Error::other)?, 0);
-        snap::raw::Decoder::new().decompress(&self.packed, &mut self.chunk).map_err(io::Error::other)?;
+        let length = self.packed.get_u32_le() as usize;
+        if !self.holds(length).await? {
+            return Err(cut_off());
+        }
+        let packed = self.packed.split_to(length);
+        let damaged = |error| Error::internal("unpacking spilled rows", error);
+        self.chunk.resize(snap::raw::decompress_len(&packed).map_err(damaged)?, 0);
+        snap::raw::Decoder::new().decompress(&packed, &mut self.chunk).map_err(damaged)?;
         self.record = 0..0;
         Ok(true)
     }
+
+    /// Reads on until so many bytes are there; false where they do not come.
+    async fn holds(&mut self, bytes: usize) -> Result<bool> {
+        while self.packed.len() < bytes {
+            let Some(piece) = self.pieces.next().await? else { return Ok(false) };
+            self.packed.extend_from_slice(&piece);
+        }
+        Ok(true)
+    }
+}
+
+fn cut_off() -> Error {
+    Error::internal("reading spilled rows", io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 /// The key of a record.

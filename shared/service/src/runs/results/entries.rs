@@ -3,17 +3,20 @@
 //! then is a list per group, read back piece by piece, and what is in memory does not grow with the rows.
 
 use super::{Folder, columns::Columns};
-use crate::{runs::upload::Upload, telemetry};
-use bytes::Bytes;
+use crate::{
+    runs::{pieces::Pieces, upload::Upload},
+    telemetry,
+};
+use bytes::{Buf, Bytes};
 use domain::OutcomeStatus;
 use platform::{BlobPath, Blobs, Error, PutOptions, Result};
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Rows of a group.
 pub const GROUP: usize = 65_536;
-/// Bytes of a list that are read at a time.
-const PIECE: usize = 12_800 * KEPT;
+/// What is read ahead of all lists of a column together, in bytes.
+const AHEAD: u64 = 4 * 1024 * 1024;
 /// Bytes of a spilled entry: the score (NaN for none, a negative one where the row failed), the row's place, its tie.
 const KEPT: usize = 20;
 
@@ -53,18 +56,10 @@ pub struct Groups {
 pub struct List {
     columns: Arc<Columns>,
     column: usize,
-    piece: Bytes,
-    at: usize,
+    /// What is there of it, from the entry on at which it stands; the last one may be cut off.
+    here: Bytes,
     /// The rest of a spilled one.
-    rest: Option<Rest>,
-}
-
-struct Rest {
-    blobs: Blobs,
-    path: BlobPath,
-    bytes: Range<u64>,
-    /// The next piece, on its way.
-    next: JoinHandle<Result<Bytes>>,
+    rest: Option<Pieces>,
 }
 
 impl Entries {
@@ -102,9 +97,7 @@ impl Entries {
         let mut upload = Upload::begin(&self.blobs, path, PutOptions::default());
         self.spilling = Some(telemetry::beside(async move {
             for column in 0..columns.orders().len() {
-                for part in group.sorted(column, &columns).chunks(PIECE / KEPT) {
-                    upload.push(part.as_flattened()).await?;
-                }
+                upload.push(group.sorted(column, &columns).as_flattened()).await?;
             }
             upload.finish().await.map(|_| ())
         }));
@@ -136,11 +129,12 @@ impl Group {
 impl Groups {
     /// The lists of a column. What is to be read of them is on its way from now on.
     pub fn lists(&self, column: usize) -> Vec<List> {
-        let list = |piece, rest| List { columns: self.columns.clone(), column, piece, at: 0, rest };
+        let list = |here, rest| List { columns: self.columns.clone(), column, here, rest };
         let spilled = self.spilled.iter().map(|(path, rows)| {
             let length = (rows * KEPT) as u64;
             let begin = column as u64 * length;
-            list(Bytes::new(), Some(Rest::begin(&self.blobs, path, begin..begin + length)))
+            let pieces = Pieces::begin(&self.blobs, path, begin..begin + length, AHEAD, self.spilled.len());
+            list(Bytes::new(), Some(pieces))
         });
         let held = self.held.sorted(column, &self.columns).into_flattened();
         spilled.chain([list(held.into(), None)]).collect()
@@ -150,35 +144,21 @@ impl Groups {
 impl List {
     /// The key and the entry it stands at; `None` at the end.
     pub async fn head(&mut self) -> Result<Option<(u128, Kept)>> {
-        if self.at == self.piece.len() {
-            let Some(rest) = self.rest.take() else { return Ok(None) };
-            (self.piece, self.rest) = rest.read().await?;
-            self.at = 0;
+        while self.here.len() < KEPT
+            && let Some(rest) = &mut self.rest
+        {
+            match rest.next().await? {
+                Some(piece) if self.here.is_empty() => self.here = piece,
+                Some(piece) => self.here = [&self.here[..], &piece[..]].concat().into(),
+                None => self.rest = None,
+            }
         }
-        let entry: Option<&Kept> = self.piece[self.at..].first_chunk();
-        Ok(entry.map(|kept| (self.columns.key(self.column, kept), *kept)))
+        Ok(self.here.first_chunk().map(|kept| (self.columns.key(self.column, kept), *kept)))
     }
 
     /// Goes on to the next entry.
     pub fn advance(&mut self) {
-        self.at += KEPT;
-    }
-}
-
-impl Rest {
-    /// Begins to read these bytes, which are not none.
-    fn begin(blobs: &Blobs, path: &BlobPath, bytes: Range<u64>) -> Self {
-        let end = bytes.end.min(bytes.start + PIECE as u64);
-        let (store, file, piece) = (blobs.clone(), path.clone(), bytes.start..end);
-        let next = telemetry::beside(async move { store.get_range(&file, piece).await });
-        Rest { blobs: blobs.clone(), path: path.clone(), bytes: end..bytes.end, next }
-    }
-
-    /// The next piece, and what follows it.
-    async fn read(self) -> Result<(Bytes, Option<Self>)> {
-        let piece = self.next.await.map_err(|error| Error::internal("reading entries", error))??;
-        let rest = (!self.bytes.is_empty()).then(|| Self::begin(&self.blobs, &self.path, self.bytes));
-        Ok((piece, rest))
+        self.here.advance(KEPT);
     }
 }
 

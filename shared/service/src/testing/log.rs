@@ -1,8 +1,11 @@
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch, Level,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 
 /// What is logged, kept to be read.
 #[derive(Clone, Default)]
@@ -11,6 +14,10 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// All that this thread logs, at every level, until the guard is dropped.
     pub fn listen() -> (Self, DefaultGuard) {
+        // Beside a lone subscriber, a line first reached on a thread that has none is taken for one nobody wants, on
+        // every thread and for good. With two, each is asked.
+        static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&ANOTHER);
         let log = Self::default();
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_max_level(Level::TRACE).with_ansi(false);

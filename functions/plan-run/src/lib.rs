@@ -16,6 +16,7 @@ use service::{
         self,
         reuse::{self, Listed, Listing},
         shards::{self, ShardInput},
+        upload::Upload,
     },
 };
 use std::collections::BTreeSet;
@@ -113,7 +114,9 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
     let mut known = Listing::open(&world.blobs, run).await?;
     let mut groups = Open::all(plan);
-    let (mut positions, mut filled) = (vec![], vec![]);
+    let path = places::positions(&run.uid, &run.job_id)?;
+    let mut positions = Upload::begin(&world.blobs, path, PutOptions::default());
+    let mut filled = vec![];
     for _ in 0..plan.all_items() {
         let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
         let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
@@ -122,7 +125,9 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
         let group = plan.group_of(item.heavy_atoms, listed.is_some());
         let group = groups.get_mut(group).filter(|group| group.left > 0);
         let group = group.ok_or_else(|| Error::Invalid("the library holds other sizes than its plan".into()))?;
-        positions.extend(group.position.to_le_bytes());
+        if plan.is_grouped() {
+            positions.push(&group.position.to_le_bytes()).await?;
+        }
         filled.extend(group.add(plan, item, listed).filter(|filled| !there.contains(&filled.input.shard)));
         if filled.len() == COMMIT {
             write(world, run, &known.runs, std::mem::take(&mut filled)).await?;
@@ -130,8 +135,7 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     }
     write(world, run, &known.runs, filled).await?;
     if plan.is_grouped() {
-        let path = places::positions(&run.uid, &run.job_id)?;
-        world.blobs.put_bytes(&path, positions, PutOptions::default()).await?;
+        positions.finish().await?;
     }
     Ok(())
 }

@@ -2,15 +2,18 @@
 //! Remembers what it has seen, so that a molecule is run once. Reading files is
 //! [`crate::library`]'s work; chemistry is [`crate::ligand`]'s.
 
+mod repeats;
 mod seen;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::library::{Record, RowError, RowProblem, Structure};
 use crate::ligand::{Ligand, LigandError, canonical};
+pub use repeats::Repeats;
 use seen::Seen;
 
 /// Rows that [`Curator::judge_all`] is best given at a time: enough for all cores, and little memory.
@@ -59,11 +62,13 @@ impl RejectReason {
     }
 }
 
-/// Judges rows in their order: of equal molecules the first runs. Memory grows by about 90 bytes per accepted ligand,
-/// beside its SMILES and name.
+/// Judges rows in their order: of equal molecules the first runs. Remembers each accepted ligand that may come again:
+/// about 60 bytes beside its SMILES and name. Without a first reading of the library, all may.
 #[derive(Debug, Default)]
 pub struct Curator {
+    repeats: Option<Arc<Repeats>>,
     seen: Seen,
+    accepted: usize,
 }
 
 impl Curator {
@@ -73,10 +78,21 @@ impl Curator {
         Self::default()
     }
 
+    /// A curator for a library that was read once before. Its verdicts are the same.
+    #[must_use]
+    pub fn knowing(repeats: Arc<Repeats>) -> Self {
+        Self { repeats: Some(repeats), ..Self::default() }
+    }
+
     /// Number of different ligands accepted so far.
     #[must_use]
     pub fn accepted(&self) -> usize {
-        self.seen.len()
+        self.accepted
+    }
+
+    /// Whether a ligand with this key may come again, or may have come before.
+    fn may_repeat(&self, key: u64) -> bool {
+        self.repeats.as_ref().is_none_or(|repeats| repeats.possible(key))
     }
 
     /// The verdict on a row that could be read.
@@ -98,8 +114,8 @@ impl Curator {
     fn order(&mut self, rows: &mut [Result<Read, Box<Verdict>>]) {
         let mut first: HashMap<u64, usize> = HashMap::new();
         let (mut here, mut before) = (HashSet::new(), HashSet::new());
-        for (at, Read { ligand, .. }) in rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.as_ref().ok()?)))
-        {
+        let readable = rows.iter().enumerate().filter_map(|(at, row)| Some((at, &row.as_ref().ok()?.ligand)));
+        for (at, ligand) in readable.filter(|(_, ligand)| self.may_repeat(ligand.key())) {
             if let Some(known) = self.seen.first_with(ligand.key()) {
                 if self.seen.smiles(known) != ligand.smiles() {
                     here.insert(at);
@@ -122,8 +138,12 @@ impl Curator {
     }
 
     fn admit(&mut self, Read { row, name, ligand }: Read) -> Verdict {
-        match self.seen.add(row, &name, &ligand) {
-            Ok(()) => Verdict::Accepted { row, name, ligand },
+        let known = if self.may_repeat(ligand.key()) { self.seen.add(row, &name, &ligand) } else { Ok(()) };
+        match known {
+            Ok(()) => {
+                self.accepted += 1;
+                Verdict::Accepted { row, name, ligand }
+            }
             Err(same) => {
                 let (of_row, of_name) = (self.seen.row(same), self.seen.name(same).to_owned());
                 let reason = RejectReason::Duplicate { of_row, of_name };

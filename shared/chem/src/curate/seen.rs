@@ -12,7 +12,7 @@ use crate::ligand::{Ligand, canonical};
 /// Bytes of text kept together: one allocation, never copied as the library grows.
 const TEXTS: usize = 1 << 20;
 
-/// The ligands accepted so far. Takes 32 bytes and a place in a hash table for each, beside its SMILES and name.
+/// Ligands accepted so far. Takes 32 bytes and a place in a hash table for each, beside its SMILES and name.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     ligands: Vec<Known>,
@@ -40,6 +40,7 @@ struct Known {
 
 impl Seen {
     /// Number of different ligands.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.ligands.len()
     }

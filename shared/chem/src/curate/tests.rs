@@ -123,3 +123,32 @@ fn rows_that_cannot_be_read_are_rejected_under_their_row_number() {
     let found = verdicts(file.into_bytes());
     assert_eq!(found, expected.map(|(row, name, code)| (row, name.into(), code.to_owned())));
 }
+
+#[test]
+fn a_first_reading_changes_no_verdict_and_leaves_little_to_remember() {
+    // Alcohols of up to 60 carbons; a third of the rows repeat one, written the other way round or as before.
+    let smiles = |n: u64| match n % 3 {
+        0 => format!("{}O", "C".repeat((n / 2 % 60) as usize + 1)),
+        1 => format!("C{}CO", "[13CH2]".repeat((n % 100) as usize + 1)),
+        _ => format!("OCC{}N", "[13CH2]".repeat((n / 3) as usize % 120)),
+    };
+    let rows = || -> Vec<Result<Record, RowError>> {
+        let broken = RowError { row: 301, text: "x".into(), problem: RowProblem::NotUtf8 };
+        let readable = (1..=300).map(|n| Ok(row(n, &format!("m{n}"), &smiles(n)).into()));
+        readable.chain([Err(broken)]).chain((302..400).map(|n| Ok(row(n, "late", &smiles(n + 30)).into()))).collect()
+    };
+    let verdicts = |mut curator: Curator| {
+        let mut rows = rows();
+        let later = rows.split_off(150);
+        let verdicts = [curator.judge_all(rows), curator.judge_all(later)].concat();
+        (verdicts, curator.accepted(), curator.seen.len())
+    };
+    let mut repeats = Repeats::default();
+    for row in rows() {
+        repeats.note_all(vec![row]);
+    }
+    let (expected, accepted, all) = verdicts(Curator::new());
+    let (found, still_accepted, remembered) = verdicts(Curator::knowing(repeats.into()));
+    assert_eq!((found, still_accepted), (expected, accepted));
+    assert!(accepted > 150 && all == accepted && remembered < accepted / 2, "{remembered} of {accepted}");
+}

@@ -1,23 +1,23 @@
 //! A library on its way in: every row is judged, the accepted ones become the run's items, the others are kept with
-//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for about 125
-//! bytes a ligand that tell duplicates and what earlier runs have.
+//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for each molecule that
+//! comes more than once, and for 24 bytes a ligand where earlier runs may have its result.
 
 use super::reuse::Wanted;
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{
-    Curator, LibraryError, LibraryReader, LibraryRow, Ligand, ReadError, Record, RejectReason, RowError, Verdict,
-    curate::BATCH,
-};
-use domain::{Item, JobId, LigandHash, Rejected, Uid, ligand_class};
+use chem::{LibraryError, LibraryRow, Repeats};
+use domain::{Item, JobId, Rejected, Uid, ligand_class};
+use judge::judge;
 use lines::Lines;
-use object::Object;
+use open::{OpenRows, Opened, Size, open, repeats};
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::Arc};
 
+mod judge;
 mod lines;
 mod object;
+mod open;
 
 /// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
@@ -25,9 +25,6 @@ pub const MOST_LIGANDS: u32 = 1_000_000;
 const MOST_BYTES: u64 = 1 << 30;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
-/// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
-const SMALL_ROWS: usize = 32;
-const SMALL_FILE: u64 = 4 * 1024;
 
 /// Where the ligands come from.
 #[derive(Clone)]
@@ -42,8 +39,19 @@ pub enum Ligands {
     Designs(u32),
 }
 
+/// How a library is read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Ligands that can be run.
+    pub most: u32,
+    /// Whether results there are already are to be looked for.
+    pub wanted: bool,
+    /// What an earlier reading of the same library found.
+    pub repeats: Option<Arc<Repeats>>,
+}
+
 /// What became of the rows.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Judged {
     pub accepted: u32,
     /// All that will not run, duplicates among them.
@@ -54,8 +62,12 @@ pub struct Judged {
     pub listed: Vec<Rejected>,
     /// The accepted ligands by size.
     pub sizes: Sizes,
-    /// The accepted ligands, to look for results there are already.
-    pub ligands: Vec<Wanted>,
+    /// The accepted ligands, where results there are already are to be looked for.
+    pub wanted: Vec<Wanted>,
+    /// For another reading of the same library, where it is a large one.
+    pub repeats: Option<Arc<Repeats>>,
+    /// SHA-256 of the SMILES of the accepted ligands.
+    pub digest: [u8; 32],
 }
 
 /// Ligands by [`ligand_class`].
@@ -112,32 +124,10 @@ impl Judged {
         Judged { accepted: count, sizes, ..Judged::default() }
     }
 
-    fn take(
-        &mut self,
-        verdict: Verdict,
-        accept: &mut dyn FnMut(Item) -> io::Result<()>,
-        reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
-    ) -> Result<(), IngestError> {
-        match verdict {
-            Verdict::Accepted { row, name, ligand } => {
-                self.accepted += 1;
-                self.sizes.add(ligand.heavy_atoms());
-                let hash = LigandHash::of(ligand.smiles());
-                self.ligands.push(Wanted { hash, index: self.accepted, heavy_atoms: ligand.heavy_atoms() });
-                accept(item(self.accepted, row, name, &ligand)).map_err(gone)
-            }
-            Verdict::Rejected { row, name, smiles, reason } => {
-                let row = rejected(row, name, smiles, &reason);
-                self.rejected += 1;
-                if row.duplicate_of.is_none() {
-                    self.invalid += 1;
-                    if self.listed.len() < LISTED {
-                        self.listed.push(row.clone());
-                    }
-                }
-                reject(row).map_err(gone)
-            }
-        }
+    /// True where two readings found the same.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let found = |judged: &Self| (judged.digest, judged.accepted, judged.rejected, judged.invalid);
+        found(self) == found(other)
     }
 
     /// The refusal that lists every bad row, the first hundred by name. `pointer` is where the rows are in the request.
@@ -176,43 +166,53 @@ impl Ligands {
     }
 }
 
-/// Judges every row, up to `most` that can be run, and writes nothing.
-pub async fn check(blobs: &Blobs, ligands: &Ligands, most: u32) -> Result<Judged, IngestError> {
-    if let Ligands::Designs(count) = ligands {
-        return Ok(Judged::designs(*count));
+impl Reading {
+    /// The first one of a library.
+    pub fn first(most: u32, wanted: bool) -> Self {
+        Reading { most, wanted, repeats: None }
     }
-    match open(blobs, ligands).await? {
-        Opened::Small(rows) => judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(())),
-        Opened::Large(rows) => blocking(move || judge(rows()?, most, &mut |_| Ok(()), &mut |_| Ok(()))).await,
+
+    /// Reads a large library beforehand, unless that was done, to know what need not be remembered of it.
+    fn prepare(self, open: &OpenRows, size: Size) -> Result<Self, IngestError> {
+        match self.repeats {
+            None if size == Size::Large => Ok(Reading { repeats: Some(repeats(open)?), ..self }),
+            _ => Ok(self),
+        }
     }
 }
 
-/// Judges every row, up to `most` that can be run; writes the items and the rejected rows of the run. The same ligands
-/// always make the same objects.
+/// Judges every row, and writes nothing.
+pub async fn check(blobs: &Blobs, ligands: &Ligands, reading: Reading) -> Result<Judged, IngestError> {
+    if let Ligands::Designs(count) = ligands {
+        return Ok(Judged::designs(*count));
+    }
+    let Opened { rows, size } = open(blobs, ligands).await?;
+    let work = move || judge(&rows, reading.prepare(&rows, size)?, &mut |_| Ok(()), &mut |_| Ok(()));
+    if size == Size::Small { work() } else { blocking(work).await }
+}
+
+/// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
 pub async fn ingest(
     blobs: &Blobs,
-    uid: &Uid,
-    job: &JobId,
+    (uid, job): (&Uid, &JobId),
     ligands: &Ligands,
-    most: u32,
+    reading: Reading,
 ) -> Result<Judged, IngestError> {
     let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
     let options = || PutOptions::of_type("application/x-ndjson");
-    let rows = match open(blobs, ligands).await? {
-        Opened::Large(rows) => rows,
-        Opened::Small(rows) => {
-            let (mut items, mut rejects) = (vec![], vec![]);
-            let judged =
-                judge(rows()?, most, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
-            blobs.put_bytes(&library_at, items, options()).await?;
-            blobs.put_bytes(&rejected_at, rejects, options()).await?;
-            return Ok(judged);
-        }
-    };
+    let Opened { rows, size } = open(blobs, ligands).await?;
+    if size == Size::Small {
+        let (mut items, mut rejects) = (vec![], vec![]);
+        let judged = judge(&rows, reading, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+        blobs.put_bytes(&library_at, items, options()).await?;
+        blobs.put_bytes(&rejected_at, rejects, options()).await?;
+        return Ok(judged);
+    }
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
-        let judged = judge(rows()?, most, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
+        let reading = reading.prepare(&rows, size)?;
+        let judged = judge(&rows, reading, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });
@@ -225,93 +225,6 @@ pub async fn ingest(
     library?;
     rejected?;
     Ok(judged)
-}
-
-type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
-type Open = Box<dyn FnOnce() -> Result<Rows, IngestError> + Send>;
-
-/// Rows that can be read, and where that may be done.
-enum Opened {
-    Small(Open),
-    Large(Open),
-}
-
-async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, IngestError> {
-    Ok(match ligands.clone() {
-        Ligands::One(row) => Opened::Small(Box::new(move || Ok(Box::new(std::iter::once(Ok(row.into()))) as Rows))),
-        Ligands::Rows(rows) => {
-            let small = rows.len() <= SMALL_ROWS;
-            let open: Open = Box::new(move || Ok(Box::new(rows.into_iter().map(|row| Ok(row.into()))) as Rows));
-            if small { Opened::Small(open) } else { Opened::Large(open) }
-        }
-        Ligands::Designs(_) => Opened::Small(Box::new(|| Ok(Box::new(std::iter::empty()) as Rows))),
-        Ligands::Library(path) => {
-            let meta = blobs.head(&path).await?.ok_or_else(|| platform::Error::NotFound(path.to_string()))?;
-            if meta.size > MOST_BYTES {
-                return Err(IngestError::TooLarge);
-            }
-            if meta.size <= SMALL_FILE {
-                let content = blobs.get(&path, SMALL_FILE).await?;
-                Opened::Small(Box::new(move || library_rows(content)))
-            } else {
-                let object = Object::open(blobs, meta);
-                Opened::Large(Box::new(move || library_rows(object)))
-            }
-        }
-    })
-}
-
-fn library_rows(source: impl chem::Source) -> Result<Rows, IngestError> {
-    Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
-}
-
-fn judge(
-    rows: Rows,
-    most: u32,
-    accept: &mut dyn FnMut(Item) -> io::Result<()>,
-    reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
-) -> Result<Judged, IngestError> {
-    let (mut curator, mut judged) = (Curator::default(), Judged::default());
-    let mut rows = rows.peekable();
-    while rows.peek().is_some() {
-        let batch: Result<Vec<_>, IngestError> = rows.by_ref().take(BATCH).map(readable).collect();
-        for verdict in curator.judge_all(batch?) {
-            judged.take(verdict, accept, reject)?;
-            if judged.accepted > most {
-                return Err(IngestError::TooMany(most));
-            }
-        }
-    }
-    Ok(judged)
-}
-
-/// A row, broken or not; an error where nothing follows.
-fn readable(row: Result<Record, ReadError>) -> Result<Result<Record, RowError>, IngestError> {
-    match row {
-        Ok(record) => Ok(Ok(record)),
-        Err(ReadError::Row(error)) => Ok(Err(error)),
-        Err(ReadError::Library(error)) => Err(unreadable(error)),
-    }
-}
-
-fn item(index: u32, row: u64, name: String, ligand: &Ligand) -> Item {
-    Item {
-        index,
-        row,
-        name,
-        smiles: Some(ligand.smiles().to_owned()),
-        original_smiles: (ligand.original() != ligand.smiles()).then(|| ligand.original().to_owned()),
-        heavy_atoms: ligand.heavy_atoms(),
-        notes: ligand.notes().iter().map(ToString::to_string).collect(),
-    }
-}
-
-fn rejected(row: u64, name: String, smiles: String, reason: &RejectReason) -> Rejected {
-    let duplicate_of = match reason {
-        RejectReason::Duplicate { of_row, .. } => Some(*of_row),
-        _ => None,
-    };
-    Rejected { row, name, smiles, code: reason.code().to_owned(), reason: reason.to_string(), duplicate_of }
 }
 
 /// The designs of a run that has no ligands.
@@ -335,17 +248,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, IngestError> {
     let outcome = tokio::task::spawn_blocking(work).await;
     outcome.map_err(|error| platform::Error::internal("judging a library", error))?
-}
-
-/// Damaged content is the user's to mend; a store that fails is ours.
-fn unreadable(error: LibraryError) -> IngestError {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    match error {
-        LibraryError::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
-            IngestError::Platform(platform::Error::internal("reading a library", error))
-        }
-        error => IngestError::Library(error),
-    }
 }
 
 fn gone(error: io::Error) -> IngestError {

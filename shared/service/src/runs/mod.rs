@@ -23,7 +23,7 @@ pub mod screen;
 pub mod shards;
 mod sort;
 pub mod submit;
-mod upload;
+pub mod upload;
 pub mod views;
 
 pub use delete::{DeleteQuery, cancel_or_purge, look_after_purged, remove_objects, remove_shards};

@@ -3,9 +3,9 @@
 use super::{
     costs,
     draft::{build, runnable, within_budget},
-    library::{self, IngestError, Judged},
+    library::{self, IngestError, Judged, Reading},
     requests::Asked,
-    reuse,
+    reuse::{self, Question},
     submit::Ports,
 };
 use crate::Problem;
@@ -25,11 +25,13 @@ pub struct Quote {
 pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let Asked { mut submission, ligands, on_invalid } = asked;
     let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
-    let judged = match library::check(ports.blobs, &ligands, room.most_ligands()).await {
+    let question = Question::of(ports, &submission).await?;
+    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,
     };
-    let reuse = reuse::look(ports, &submission, &judged).await?;
+    let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut runs = vec![];
     for strategy in Strategy::ALL {

@@ -5,9 +5,9 @@ use super::{
     costs,
     delete::remove_from,
     draft::{build, runnable, within_budget},
-    library::{self, IngestError, Judged, Ligands},
+    library::{self, IngestError, Judged, Ligands, Reading},
     quota::Room,
-    reuse::{self, Reuse},
+    reuse::{self, Question, Reuse},
 };
 use crate::{
     FieldProblem, Problem, Settings, World, places,
@@ -145,12 +145,14 @@ pub async fn submit(
     room.for_any(submission.batch, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
     let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
     let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
-    let judged = match library::check(ports.blobs, &ligands, room.most_ligands()).await {
+    let question = Question::of(ports, &submission).await?;
+    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,
     };
     runnable(&judged, &ligands, on_invalid)?;
-    let reuse = reuse::look(ports, &submission, &judged).await?;
+    let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
     run.weight = room.weight();
@@ -160,7 +162,8 @@ pub async fn submit(
     within_budget(&run)?;
     room.clone().take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
-    if write_inputs(ports, &submission, &run.job_id, &ligands, room.most_ligands()).await? != judged {
+    let again = Reading { most: room.most_ligands(), wanted: false, repeats: judged.repeats.take() };
+    if !write_inputs(ports, &submission, &run.job_id, &ligands, again).await?.agrees(&judged) {
         return Err(
             Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
         );
@@ -207,7 +210,9 @@ pub async fn submit_upload(
     if let Err(exceeded) = room.for_any(submission.batch, ports.clock.now().into()) {
         return refuse_upload(ports, submission, job_id, no_room(&exceeded)).await;
     }
-    let judged = match write_inputs(ports, &submission, &job_id, &ligands, room.most_ligands()).await {
+    let question = Question::of(ports, &submission).await?;
+    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let judged = match write_inputs(ports, &submission, &job_id, &ligands, reading).await {
         Ok(judged) => Ok(judged),
         Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),
         Err(error @ (IngestError::Library(_) | IngestError::TooLarge)) => {
@@ -218,11 +223,11 @@ pub async fn submit_upload(
         }
         Err(error) => return Err(error.into()),
     };
-    let judged = match judged {
+    let mut judged = match judged {
         Ok(judged) => judged,
         Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
-    let reuse = reuse::look(ports, &submission, &judged).await?;
+    let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
     reuse.write(ports.blobs, &submission.uid, &job_id).await?;
     let learned = costs::learned(ports.docs, submission.model).await;
     let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
@@ -339,12 +344,12 @@ async fn write_inputs(
     submission: &Submission,
     job_id: &JobId,
     ligands: &Ligands,
-    most: u32,
+    reading: Reading,
 ) -> Result<Judged, IngestError> {
     let uid = &submission.uid;
     let judged = match ligands {
         Ligands::Designs(count) => library::write_designs(ports.blobs, uid, job_id, *count).await?,
-        ligands => library::ingest(ports.blobs, uid, job_id, ligands, most).await?,
+        ligands => library::ingest(ports.blobs, (uid, job_id), ligands, reading).await?,
     };
     for (name, content) in &submission.accepted.files {
         let path = places::input_file(uid, job_id, name)?;

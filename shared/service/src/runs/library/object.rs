@@ -15,6 +15,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 const CHUNK: usize = 256 * 1024;
 
 /// One writing of an object.
+#[derive(Clone)]
 pub(super) struct Object {
     blobs: Blobs,
     path: BlobPath,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::{Bench, user};
+use chem::curate::BATCH;
 use platform::{Ids, PutOptions};
 
 /// Ethanol as a V2000 record.
@@ -17,12 +18,17 @@ fn job() -> JobId {
     JobId::new(true, &Ids::derived(&["library"])).unwrap()
 }
 
+fn other_job() -> JobId {
+    JobId::new(true, &Ids::derived(&["request"])).unwrap()
+}
+
 /// Stores a library and takes it in: what was found, and the items.
 async fn taken(bench: &Bench, name: &str, content: &[u8]) -> (Result<Judged, IngestError>, Vec<Item>) {
     let path = BlobPath::new(places::UPLOADS, name).unwrap();
     let blobs = &bench.world.blobs;
     blobs.put_bytes(&path, content.to_vec(), PutOptions::default()).await.unwrap();
-    let judged = ingest(blobs, &user("u1"), &job(), &Ligands::Library(path), MOST_LIGANDS).await;
+    let judged =
+        ingest(blobs, (&user("u1"), &job()), &Ligands::Library(path), Reading::first(MOST_LIGANDS, false)).await;
     let items = match blobs.get(&places::library(&user("u1"), &job()).unwrap(), 1 << 30).await {
         Ok(lines) => lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of).collect(),
         Err(_) => vec![],
@@ -65,10 +71,34 @@ async fn rows_keep_their_order_and_numbers_across_batches() {
 }
 
 #[tokio::test]
+async fn a_library_too_large_to_be_remembered_is_judged_like_any_other() {
+    let bench = Bench::new().await;
+    // Long names make a large file of few rows; a third of them repeat a molecule, near or far.
+    let smiles = |row: u64| match row % 3 {
+        0 => format!("{}O", "C".repeat((row / 2 % 60) as usize + 1)),
+        _ => format!("[{}CH3]{}N", row % 70 + 10, "C".repeat((row / 70) as usize + 1)),
+    };
+    let name = |row: u64| format!("{row:0>190}");
+    let rows: Vec<_> = (1..=6000).map(|row| LibraryRow { row, name: Some(name(row)), smiles: smiles(row) }).collect();
+    let text: String = (1..=6000).map(|row| format!("{},{}\n", smiles(row), name(row))).collect();
+    let (judged, items) = taken(&bench, "u1/screen/library.csv", format!("smiles,name\n{text}").as_bytes()).await;
+    let judged = judged.unwrap();
+    let (blobs, requested) = (&bench.world.blobs, Reading::first(MOST_LIGANDS, true));
+    let in_request = ingest(blobs, (&user("u1"), &other_job()), &Ligands::Rows(rows), requested).await.unwrap();
+    assert!(judged.repeats.is_some() && in_request.repeats.is_none());
+    assert!(judged.agrees(&in_request) && judged.rejected > 1000, "{} rejected", judged.rejected);
+    let library = places::library(&user("u1"), &other_job()).unwrap();
+    let lines = blobs.get(&library, 1 << 30).await.unwrap();
+    let expected = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of);
+    assert!(expected.eq(items));
+    assert_eq!((judged.wanted.len(), in_request.wanted.len() as u32), (0, in_request.accepted));
+}
+
+#[tokio::test]
 async fn a_library_that_is_not_there_or_no_library_says_so() {
     let bench = Bench::new().await;
     let absent = Ligands::Library(BlobPath::new(places::UPLOADS, "u1/screen/absent.csv").unwrap());
-    let error = check(&bench.world.blobs, &absent, MOST_LIGANDS).await.unwrap_err();
+    let error = check(&bench.world.blobs, &absent, Reading::first(MOST_LIGANDS, false)).await.unwrap_err();
     assert!(matches!(error, IngestError::Platform(platform::Error::NotFound(_))), "{error:?}");
     let (judged, items) = taken(&bench, "u1/screen/library.csv", b"id,weight\n1,46\n").await;
     assert!(matches!(judged, Err(IngestError::Library(LibraryError::NoSmilesColumn { .. }))));

@@ -78,19 +78,40 @@ impl Reuse {
     }
 }
 
-/// Finds the submission's ligands among the results of its user. Designs have no ligands, and are made anew each time. Memory grows with the ligands of the submission only.
-pub async fn look(ports: &Ports<'_>, submission: &Submission, judged: &Judged) -> Result<Reuse> {
-    let (model, accepted) = (submission.model, &submission.accepted);
-    if accepted.designs.is_some() {
-        return Ok(Reuse::nothing(judged));
+/// What a submission asks of each ligand, and who may know.
+#[derive(Debug, Default)]
+pub struct Question {
+    /// `None` where that is never asked twice: designs are made anew each time.
+    asked: Option<String>,
+    /// The user's runs that have answers, the newest first.
+    answered_by: Vec<JobId>,
+}
+
+impl Question {
+    pub async fn of(ports: &Ports<'_>, submission: &Submission) -> Result<Self> {
+        let Submission { uid, model, accepted, .. } = submission;
+        if accepted.designs.is_some() {
+            return Ok(Question::default());
+        }
+        let asked = question(model.name(), model.version(), &accepted.input, &accepted.files, &accepted.parameters);
+        let answered_by = newest(ports.blobs, uid, &asked, ports.settings.simulates(model.name())).await?;
+        Ok(Question { asked: Some(asked), answered_by })
     }
-    let asked = question(model.name(), model.version(), &accepted.input, &accepted.files, &accepted.parameters);
-    let newest = newest(ports.blobs, &submission.uid, &asked, ports.settings.simulates(model.name())).await?;
-    let mut reuse = Reuse { question: Some(asked), ..Reuse::nothing(judged) };
-    let mut wanted = if newest.is_empty() { vec![] } else { judged.ligands.clone() };
+
+    /// Whether there may be results.
+    pub fn was_answered(&self) -> bool {
+        !self.answered_by.is_empty()
+    }
+}
+
+/// Finds the submission's ligands among the results of its user, and takes them from what was judged. Memory grows with
+/// the ligands of the submission, and only where there are results.
+pub async fn look(ports: &Ports<'_>, uid: &Uid, question: Question, judged: &mut Judged) -> Result<Reuse> {
+    let mut reuse = Reuse { question: question.asked, ..Reuse::nothing(judged) };
+    let mut wanted = std::mem::take(&mut judged.wanted);
     wanted.sort_unstable();
-    for job in newest {
-        let Some(index) = Index::open(ports.blobs, places::answers(&submission.uid, &job)?).await? else { continue };
+    for job in question.answered_by {
+        let Some(index) = Index::open(ports.blobs, places::answers(uid, &job)?).await? else { continue };
         let hashes: Vec<_> = wanted.iter().map(|wanted| wanted.hash).collect();
         let (run, mut found) = (reuse.runs.len() as u32, vec![false; wanted.len()]);
         let mut take = |at: usize, answer| {

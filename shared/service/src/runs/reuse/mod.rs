@@ -22,7 +22,7 @@ mod take;
 
 pub use index::{Answers, Gathered};
 pub use list::{Listed, Listing};
-pub use look::{Reuse, Wanted, look};
+pub use look::{Question, Reuse, Wanted, look};
 pub use take::take_over;
 
 use crate::{Settings, places};

@@ -47,19 +47,33 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
 /// True while the shard's launch of this lease may still be at work.
 async fn still_held(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<bool> {
     let shard = docs.find::<Shard>(&places::shard(&lease.uid, &lease.job_id, leased.shard)).await?;
-    let Some(shard) = shard.map(|shard| shard.value) else { return Ok(false) };
-    let before_launch = shard.launch + 1 == leased.launch && shard.state == ShardState::Pending;
-    let under_way = shard.launch == leased.launch && shard.state != ShardState::Pending;
-    Ok(!shard.done && (before_launch || under_way))
+    let before_launch =
+        |shard: &Shard| !shard.done && shard.launch + 1 == leased.launch && shard.state == ShardState::Pending;
+    Ok(shard.is_some_and(|shard| before_launch(&shard.value) || under_way(&shard.value, leased)))
+}
+
+async fn is_under_way(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<bool> {
+    let shard = docs.find::<Shard>(&places::shard(&lease.uid, &lease.job_id, leased.shard)).await?;
+    Ok(shard.is_some_and(|shard| under_way(&shard.value, leased)))
+}
+
+/// True where this launch of the shard was begun and has not ended.
+fn under_way(shard: &Shard, leased: LeasedShard) -> bool {
+    !shard.done && shard.launch == leased.launch && shard.state != ShardState::Pending
 }
 
 /// An execution that runs on gets more time; one that is gone loses its shards.
 async fn expired(world: &World, lease: &mut Lease) -> Result<()> {
     let execution = match &lease.execution {
         Some(name) => world.executions.describe(name).await?,
-        // What could not be started for so long gives its slots back; its shards still wait.
+        // What could not be started for so long gives the slots of shards that still wait back. Where one is under way,
+        // it was started, and whoever did it is slow to say so or died.
         None => {
-            lease.held.clear();
+            let mut under_way = vec![];
+            for leased in &lease.held {
+                under_way.extend(is_under_way(&world.docs, lease, *leased).await?.then_some(*leased));
+            }
+            lease.held = under_way;
             return Ok(());
         }
     };

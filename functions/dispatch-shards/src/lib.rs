@@ -81,8 +81,7 @@ async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     }
     let taken: Vec<_> = known.into_iter().map(|(index, shards)| (index, shards, round.taken(index))).collect();
     let now = Timestamp::from(world.clock.now());
-    // A task that needed all its retries still ends within this; after it, the lease is looked into.
-    let expires_at = now.plus_seconds(world.settings.task_limit.as_secs() * 2 + 600);
+    let expires_at = now.plus_seconds(world.settings.lease_time().as_secs());
     for (index, mut tasks, taken) in taken {
         tasks.truncate(taken as usize);
         let Some(first) = tasks.first() else { continue };

@@ -200,7 +200,7 @@ async fn an_expired_lease_whose_execution_is_gone_gives_its_shards_to_another() 
     bench.end(&first).await;
     wake(&bench).await;
     assert!(executions(&bench).await.is_empty(), "until the lease runs out it is not looked into");
-    bench.wait(7801);
+    bench.wait(8401);
     wake(&bench).await;
     let started = executions(&bench).await;
     assert_eq!((started.len(), started[0].env["SHARDS"].as_str()), (1, "0:2,1:2,2:2"));
@@ -209,12 +209,31 @@ async fn an_expired_lease_whose_execution_is_gone_gives_its_shards_to_another() 
 }
 
 #[tokio::test]
+async fn an_expired_lease_that_names_no_execution_keeps_the_slots_of_shards_under_way() {
+    let bench = Bench::new().await;
+    let run = bench.planned("u1", 7).await;
+    let lease = bench.lease(&run, first_launch(&[0, 1, 2])).await;
+    let execution = bench.world.executions.start(request(&lease)).await.unwrap();
+    let now = bench.now();
+    for shard in [0, 2] {
+        let worker = domain::Worker { execution: execution.clone(), task: shard, task_attempt: 0 };
+        let granted = domain::Claim::Granted { attempt: 1 };
+        bench.change_shard(&run, shard, |shard| shard.claim(&worker, 1, now) == granted).await;
+    }
+    bench.wait(8401);
+    wake(&bench).await;
+    let pool = bench.pool().await;
+    assert_eq!((pool.in_use(), pool.leases[0].held.clone()), (3, first_launch(&[0, 2])));
+    assert_eq!(pool.leases[0].execution, Some(execution));
+}
+
+#[tokio::test]
 async fn an_expired_lease_whose_execution_runs_on_gets_more_time() {
     let bench = Bench::new().await;
     let run = bench.planned("u1", 7).await;
     wake(&bench).await;
     let before = (executions(&bench).await, bench.shard(&run, 0).await);
-    bench.wait(7801);
+    bench.wait(8401);
     wake(&bench).await;
     assert_eq!((executions(&bench).await, bench.shard(&run, 0).await), before);
     assert_eq!(bench.pool().await.leases[0].expires_at, bench.now().plus_seconds(3600));

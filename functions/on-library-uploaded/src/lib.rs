@@ -13,7 +13,7 @@ use service::{
     events::Finalized,
     places,
     runs::{
-        library::{IngestError, Ligands, MOST_LIGANDS, check},
+        library::{IngestError, Ligands, MOST_LIGANDS, Reading, check},
         screen::{self, Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
     },
@@ -137,7 +137,7 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<
 
 /// Bad rows, where the user wants none.
 async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
-    let judged = match check(&world.blobs, ligands, MOST_LIGANDS).await {
+    let judged = match check(&world.blobs, ligands, Reading::first(MOST_LIGANDS, false)).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
         Err(IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooLarge) => return Ok(None),

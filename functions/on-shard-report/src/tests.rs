@@ -255,6 +255,20 @@ async fn the_last_words_about_a_purged_run_are_removed_with_what_its_worker_left
 }
 
 #[tokio::test]
+async fn a_last_report_while_its_run_is_being_purged_is_nobodys() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    let last = bench.final_report(&run, 0, 1).await;
+    // A purge ends the run, and takes its objects away before its documents.
+    let caller = bench.caller("u1");
+    runs::cancel_or_purge(&bench.world, &caller, &run.job_id, false).await.unwrap();
+    bench.world.blobs.delete(&places::shard_input(&run.uid, &run.job_id, 0).unwrap()).await.unwrap();
+    let before = state(&bench, &run).await;
+    assert_eq!(reported(&bench, &last).await, StatusCode::NO_CONTENT);
+    assert_eq!(state(&bench, &run).await, before);
+}
+
+#[tokio::test]
 async fn what_is_no_object_event_is_refused() {
     let bench = Bench::new().await;
     let request = Request::post("/").body(Body::from("{}")).unwrap();

@@ -50,6 +50,12 @@ impl Settings {
     pub fn slots(&self) -> Slots {
         Slots { capacity: self.gpu_capacity, reserve: self.gpu_reserve }
     }
+
+    /// How long an execution may hold its slots before it is looked into: both tries of its tasks, on clocks of which
+    /// each is wrong by up to ten minutes.
+    pub fn lease_time(&self) -> Duration {
+        self.task_limit * 2 + Duration::from_secs(1200)
+    }
 }
 
 impl Default for Settings {

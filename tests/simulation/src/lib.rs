@@ -201,7 +201,7 @@ impl Simulation {
         }
         let settings = &self.universe.scenario.settings;
         let seconds = |duration: std::time::Duration| duration.as_secs() as i64;
-        let bound = 2 * SWEEP + seconds(settings.stuck_after) + 2 * seconds(settings.task_limit) + 600 + 1200;
+        let bound = 2 * SWEEP + seconds(settings.stuck_after) + seconds(settings.lease_time()) + 1200;
         let circles = self.steps >= MOST_STEPS;
         let stuck = circles || (now - self.moved_at).num_seconds() > bound;
         if stuck {

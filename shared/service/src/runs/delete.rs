@@ -86,9 +86,9 @@ async fn forget(world: &World, run: &Run) -> platform::Result<()> {
     Ok(())
 }
 
-/// A worker's two tries and its grace, after which the lease of an execution is looked into too, and as long again.
+/// What is left of the run's executions ends within the time of a lease; nothing comes after as long again.
 fn purged(world: &World, run: Run) -> Purged {
-    let seconds = 2 * (2 * world.settings.task_limit.as_secs() + 600);
+    let seconds = world.settings.lease_time().as_secs() * 2;
     let look_again_at = Timestamp::from(world.clock.now()).plus_seconds(seconds);
     Purged { uid: run.uid, job_id: run.job_id, look_again_at }
 }

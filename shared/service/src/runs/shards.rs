@@ -76,9 +76,11 @@ pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Res
         if read.value.done {
             return Ok(Some((read.value, false)));
         }
-        let Some((name, report)) = newest(&world.blobs, uid, job, &read.value).await? else {
-            return Ok(Some((read.value, false)));
+        let newest = match newest(&world.blobs, uid, job, &read.value).await {
+            Err(Error::NotFound(_)) if has_ended(world, uid, job).await? => None,
+            newest => newest?,
         };
+        let Some((name, report)) = newest else { return Ok(Some((read.value, false))) };
         if !read.value.accept(&report, &name, world.clock.now().into()) {
             return Ok(Some((read.value, false)));
         }
@@ -87,6 +89,11 @@ pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Res
             outcome => return outcome.map(|()| Some((read.value, true))),
         }
     }
+}
+
+/// True where the run has ended or is gone: objects of it that are missing are being purged.
+async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
+    Ok(world.docs.find::<Run>(&places::job(uid, job)).await?.is_none_or(|run| run.value.status.is_final()))
 }
 
 /// The newest report of the shard's current attempt. What is no report of it is passed over, wherever it came from.
@@ -243,8 +250,8 @@ pub async fn lost(
 /// Closes shards that wait, of a run that was stopped: their items fail for the reason it was stopped. Some in each call,
 /// and what a call that died has begun: the reports of closed shards wake the dispatcher, which calls again.
 pub async fn close_waiting(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
-    let run = world.docs.get::<Run>(&places::job(uid, job)).await?.value;
-    let Some(reason) = run.stopped.filter(|_| !run.status.is_final()) else { return Ok(()) };
+    let run = world.docs.find::<Run>(&places::job(uid, job)).await?.map(|run| run.value);
+    let Some(reason) = run.filter(|run| !run.status.is_final()).and_then(|run| run.stopped) else { return Ok(()) };
     let error = ItemError::new(&reason.code, reason.message);
     let all = Query::collection(places::shards(uid, job));
     let begun = world.docs.query::<Shard>(&all.clone().equals("state", json!(ShardState::Running))).await?;
@@ -273,9 +280,14 @@ async fn close_one(
     close(world, uid, job, &shard.value, error).await
 }
 
-/// Writes the last report of a shard that no worker is to finish: items without an outcome end with `error`.
+/// Writes the last report of a shard that no worker is to finish: items without an outcome end with `error`. Of a run
+/// that is being purged nothing is written.
 async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, error: &ItemError) -> Result<()> {
-    let items = input(&world.blobs, uid, job, shard.shard).await?.items;
+    let items = match input(&world.blobs, uid, job, shard.shard).await {
+        Err(Error::NotFound(_)) if has_ended(world, uid, job).await? => return Ok(()),
+        input => input?.items,
+    };
+    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
     let mut known = earlier_outcomes(&world.blobs, uid, job, shard.shard).await?;
     let outcomes = items
         .iter()
@@ -284,7 +296,6 @@ async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, error: &Ite
             known.remove(&item.index).unwrap_or_else(fallback)
         })
         .collect();
-    let run = world.docs.get::<Run>(&places::job(uid, job)).await?;
     let report = Report {
         uid: uid.clone(),
         job_id: job.clone(),

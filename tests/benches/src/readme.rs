@@ -73,6 +73,12 @@ pub fn short(number: f64) -> String {
     }
 }
 
+/// How peaks of memory in MiB, of more and more rows, compare.
+pub fn grown(peaks: impl Iterator<Item = f64>) -> String {
+    let steps: Vec<_> = peaks.map(|peak| format!("{peak:.0}")).collect();
+    format!("Peak memory from 10^5 over 3 × 10^5 to 10^6 rows: {} MiB.", steps.join(", "))
+}
+
 /// The repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

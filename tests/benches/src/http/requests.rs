@@ -55,6 +55,7 @@ pub fn reads(known: &Known) -> Vec<Read> {
     let estimate = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligands": ten_ligands(0)});
     vec![
         get("bare axum", 200, "/".into()),
+        get("get-job, its health check", 200, "/healthz".into()),
         get("get-job, a finished prediction", 200, api(&format!("jobs/{job}"))),
         get("get-job, a batch", 200, api(&format!("jobs/{batch}"))),
         get("list-jobs", 200, api("jobs?limit=20")),

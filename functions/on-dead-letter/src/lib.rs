@@ -12,7 +12,7 @@ use service::{
     Function, Problem, Result, Trigger, World,
     events::{DeadLetter, Subject},
     places,
-    runs::{repair, screen, submit},
+    runs::{intake, repair, screen},
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -70,7 +70,7 @@ async fn upload(world: &World, file: &BlobPath, generation: i64, reason: &str) -
 async fn refuse(world: &World, uid: &Uid, library: &BlobPath, generation: i64, reason: &str) -> Result<()> {
     let job_id = screen::job_id(library, generation).map_err(Problem::internal)?;
     let error = RunError::new("unprocessable", &format!("the library could not be taken in: {reason}"));
-    submit::refuse_upload(&world.submitting(), screen::bare(uid, library), job_id, error).await?;
+    intake::refuse_upload(&world.submitting(), screen::bare(uid, library), job_id, error).await?;
     Ok(())
 }
 

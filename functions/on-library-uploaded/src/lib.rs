@@ -13,6 +13,7 @@ use service::{
     events::Finalized,
     places,
     runs::{
+        intake,
         library::{IngestError, Ligands, MOST_LIGANDS, Reading, check},
         screen::{self, Part, Screen, TEXT_LIMIT, job_id, place},
         submit::{self, OnInvalid, Submission},
@@ -121,12 +122,12 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<
             if on_invalid == OnInvalid::Reject
                 && let Some(error) = refused(world, &ligands).await?
             {
-                submit::refuse_upload(&ports, submission, job_id, error).await?
+                intake::refuse_upload(&ports, submission, job_id, error).await?
             } else {
-                submit::submit_upload(&ports, submission, job_id, ligands).await?
+                intake::submit_upload(&ports, submission, job_id, ligands).await?
             }
         }
-        Err(error) => submit::refuse_upload(&ports, screen::bare(uid, &library.path), job_id, error).await?,
+        Err(error) => intake::refuse_upload(&ports, screen::bare(uid, &library.path), job_id, error).await?,
     };
     if let Some(run) = run {
         let status = run.status.as_str();

@@ -164,7 +164,7 @@ async fn a_handler_that_a_purge_has_overtaken_brings_nothing_back() {
     let ports = bench.world.submitting();
     let row = chem::LibraryRow { row: 1, name: None, smiles: "CCO".into() };
     let slow = screen::bare(&purged.uid, &library);
-    let late = submit::submit_upload(&ports, slow, purged.job_id.clone(), Ligands::Rows(vec![row])).await.unwrap();
+    let late = intake::submit_upload(&ports, slow, purged.job_id.clone(), Ligands::Rows(vec![row])).await.unwrap();
     assert!(late.is_none() && bench.runs("u1").await.is_empty());
     let left = bench.world.blobs.list(places::ARTIFACTS, "u1/", None, 10).await.unwrap();
     assert!(left.is_empty(), "{left:?}");

@@ -3,7 +3,7 @@ use axum::{body::Body, http::Request};
 use domain::{ItemError, Outcome, Report, Run, Status};
 use platform::{BlobPath, PutOptions, embedded::Event};
 use service::{
-    runs::shards,
+    runs::{reports, shards},
     testing::{Bench, completed, post_event, router as served},
 };
 
@@ -161,7 +161,7 @@ async fn what_is_no_report_of_the_shard_is_ignored_for_good() {
     let before = state(&bench, &run).await;
     let contents = [
         ("garbage", "not JSON".to_owned()),
-        ("too large to be read", text(&|_| {}) + &" ".repeat(shards::REPORT_LIMIT as usize)),
+        ("too large to be read", text(&|_| {}) + &" ".repeat(reports::REPORT_LIMIT as usize)),
         ("another user", text(&|report| report.uid = service::testing::user("u2"))),
         ("another shard", text(&|report| report.shard = 1)),
         ("another attempt", text(&|report| report.attempt = 2)),
@@ -192,7 +192,7 @@ async fn what_is_no_report_hides_no_report_before_it() {
     let rubbish = bench.put("reports", &format!("{folder}/90001.json"), "{\"uid\": \"u1\", ").await;
     assert_eq!(reported(&bench, &rubbish).await, StatusCode::NO_CONTENT);
     assert_eq!(bench.shard(&run, 0).await.completed, 1);
-    let known = shards::earlier_outcomes(&bench.world.blobs, &run.uid, &run.job_id, 0).await.unwrap();
+    let known = reports::earlier_outcomes(&bench.world.blobs, &run.uid, &run.job_id, 0).await.unwrap();
     assert_eq!(known.into_keys().collect::<Vec<_>>(), [1], "the next attempt starts from what is done");
 }
 

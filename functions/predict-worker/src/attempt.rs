@@ -10,7 +10,10 @@ use crate::{
 use domain::{Item, Outcome, Run, Timestamp};
 use models::Model;
 use platform::{Error as PlatformError, PutOptions, Result as PlatformResult};
-use service::{places, runs::shards};
+use service::{
+    places,
+    runs::{reports, shards},
+};
 use std::{collections::BTreeMap, time::Duration};
 
 /// After this long without news a report says that the work goes on, and what it has cost.
@@ -57,7 +60,7 @@ impl Attempt {
         let (uid, job) = (&task.uid, &task.job_id);
         let clock = &ports.clock;
         let items = patiently(clock, || shards::input(&ports.blobs, uid, job, task.shard)).await?.items;
-        let earlier = patiently(clock, || shards::earlier_outcomes(&ports.blobs, uid, job, task.shard)).await?;
+        let earlier = patiently(clock, || reports::earlier_outcomes(&ports.blobs, uid, job, task.shard)).await?;
         tracing::info!(job.id = %job, shard = task.shard, attempt = number, items = items.len(), known = earlier.len(), "claimed");
         let ledger = Ledger::new(number, now, model.version(), &items, earlier);
         let (ports, task) = (ports.clone(), task.clone());

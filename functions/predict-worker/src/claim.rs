@@ -3,7 +3,7 @@
 use crate::{Ended, Task, WorkerPorts, retry::patiently};
 use domain::{Claim, Run, Shard};
 use platform::{Error, Result};
-use service::{places, runs::shards};
+use service::{places, runs::reports};
 
 /// The answer of the shard's document.
 pub(crate) enum Answer {
@@ -28,7 +28,7 @@ pub(crate) async fn claim(ports: &WorkerPorts, task: &Task) -> Result<Answer> {
         let now = ports.clock.now().into();
         // What the attempt before reported last counts, also if nobody has read it yet: the claim makes it an old one.
         let newest =
-            patiently(&ports.clock, || shards::newest(&ports.blobs, &task.uid, &task.job_id, &shard.value)).await?;
+            patiently(&ports.clock, || reports::newest(&ports.blobs, &task.uid, &task.job_id, &shard.value)).await?;
         if let Some((name, report)) = newest {
             shard.value.accept(&report, &name, now);
         }

@@ -4,7 +4,7 @@
 use crate::{Task, WorkerPorts, retry::patiently};
 use domain::{Item, Outcome, Report, Timestamp, Timing};
 use platform::{BlobPath, Error, PutOptions, Result};
-use service::{places, runs::shards::REPORT_LIMIT};
+use service::{places, runs::reports::REPORT_LIMIT};
 use std::collections::BTreeMap;
 
 /// The outcomes of one attempt, earlier attempts' among them.

@@ -3,7 +3,10 @@
 use super::*;
 use domain::{OutcomeStatus, ResultRow, ShardState};
 use platform::BlobPath;
-use service::{runs::reuse, testing::user};
+use service::{
+    runs::{reports, reuse},
+    testing::user,
+};
 
 /// A batch of so many ligands that has ended, with the structures its results name.
 async fn ended(bench: &Bench, name: &str, ligands: u32) -> Run {
@@ -192,7 +195,7 @@ async fn a_worker_runs_only_what_is_gone() {
     bench.launch(&again, &[0]).await;
     let attempt = bench.claim(&again, 0).await;
     assert_eq!(attempt, 1, "the first worker's");
-    let known = shards::earlier_outcomes(&bench.world.blobs, &again.uid, &again.job_id, 0).await.unwrap();
+    let known = reports::earlier_outcomes(&bench.world.blobs, &again.uid, &again.job_id, 0).await.unwrap();
     let known: Vec<_> = known.into_iter().filter(|(_, outcome)| outcome.status == OutcomeStatus::Completed).collect();
     assert_eq!(known.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7]);
 }

@@ -7,7 +7,7 @@ use predict_worker::{Config, Ended, Error, Task, WorkerPorts, work};
 use serde_json::{Value, json};
 use service::{
     places,
-    runs::shards::{REPORT_LIMIT, ShardInput},
+    runs::{reports::REPORT_LIMIT, shards::ShardInput},
 };
 use std::{
     path::PathBuf,

@@ -1,10 +1,7 @@
 //! What a run will take, told before it is run: from the model's built-in times, what was learned of them from finished
 //! shards, and the library's sizes. A submission is planned by this, and an estimate tells the same.
 
-use super::{
-    library::Sizes,
-    shards::{self, REPORT_LIMIT},
-};
+use super::{library::Sizes, reports::REPORT_LIMIT, shards};
 use crate::{World, chain, places};
 use domain::{
     CostProfile, JobId, Learned, MeasuredItem, Measurement, OutcomeStatus, Plan, Planning, Report, Run, Shard,

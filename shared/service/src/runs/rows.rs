@@ -1,7 +1,7 @@
 //! Result rows: the items of a shard joined with what its report says of them. Shards are read some at a time, and
 //! whoever asks for all of a run takes them shard by shard: nothing here holds a run.
 
-use super::shards::{self, REPORT_LIMIT};
+use super::{reports::REPORT_LIMIT, shards};
 use crate::places;
 use domain::{Item, JobType, Outcome, OutcomeStatus, Plan, Report, ResultRow, Run, Scores, Shard};
 use futures::{Stream, StreamExt, TryStreamExt, future::try_join};

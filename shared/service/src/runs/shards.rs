@@ -2,21 +2,23 @@
 //! it may be called again at any time, by anybody, in any order: documents are compared and set, and the objects in
 //! the reports bucket are the truth they can be rebuilt from.
 
-use super::{replace, update};
+use super::{
+    replace,
+    reports::{earlier_outcomes, newest},
+    update,
+};
 use crate::{World, places};
 use domain::{
-    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, OutcomeStatus, Price, RepairKind, Report, Run, Shard, ShardState,
-    Status, Timestamp, Uid,
+    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, Price, RepairKind, Report, Run, Shard, ShardState, Status,
+    Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use platform::{BlobPath, Blobs, Cursor, Docs, Error, Message, Number, PutOptions, Query, Result, Versioned};
+use platform::{Blobs, Cursor, Docs, Error, Message, Number, PutOptions, Query, Result, Versioned};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The most a report may weigh: thousands of items with all their scores.
-pub const REPORT_LIMIT: u64 = 32 * 1024 * 1024;
 /// The most the items of a shard may weigh.
 const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 /// Progress is written at most this often, in seconds; Firestore takes about one write a second to a document.
@@ -24,8 +26,6 @@ const PROGRESS_EVERY: f64 = 1.0;
 /// Shards of a stopped run that are closed in one call, and side by side.
 const CLOSED_AT_ONCE: u32 = 200;
 const SIDE_BY_SIDE: usize = 16;
-/// More checkpoints than any attempt writes.
-const REPORTS_LISTED: u32 = 10_000;
 /// Documents of shards that one query reads.
 const PAGE: u32 = 500;
 
@@ -94,49 +94,6 @@ pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Res
 /// True where the run has ended or is gone: objects of it that are missing are being purged.
 async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     Ok(world.docs.find::<Run>(&places::job(uid, job)).await?.is_none_or(|run| run.value.status.is_final()))
-}
-
-/// The newest report of the shard's current attempt. What is no report of it is passed over, wherever it came from.
-pub async fn newest(blobs: &Blobs, uid: &Uid, job: &JobId, shard: &Shard) -> Result<Option<(String, Report)>> {
-    let of_shard = places::reports_of(uid, job, shard.shard);
-    let attempt = if holds(Safeguard::AttemptFence) { format!("{:04}/", shard.attempt) } else { String::new() };
-    let listed = blobs.list(places::REPORTS, &format!("{of_shard}{attempt}"), None, REPORTS_LISTED).await?;
-    for meta in listed.into_iter().rev() {
-        if shard.report.as_deref() == Some(meta.path.name()) && holds(Safeguard::SequenceMonotone) {
-            return Ok(None);
-        }
-        let report = match blobs.get_json::<Report>(&meta.path, REPORT_LIMIT).await {
-            Err(Error::NotFound(_)) => continue,
-            Err(Error::Invalid(_)) => None,
-            read => Some(read?),
-        };
-        match report {
-            Some(report) if is_of(blobs, &report, uid, job, shard).await? => {
-                return Ok(Some((meta.path.name().to_owned(), report)));
-            }
-            _ => {
-                tracing::warn!(object = %meta.path, "report ignored: it does not belong where it lies, or cannot be read");
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// A report speaks for the shard it lies under, of no item twice, and its last one of exactly the shard's items.
-async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &Shard) -> Result<bool> {
-    if !holds(Safeguard::ReportOwnership) {
-        return Ok(true);
-    }
-    let belongs = report.uid == *uid
-        && report.job_id == *job
-        && report.shard == shard.shard
-        && (report.attempt == shard.attempt || !holds(Safeguard::AttemptFence))
-        && report.outcomes.len() <= shard.items as usize;
-    let told: BTreeSet<_> = report.outcomes.iter().map(|outcome| outcome.index).collect();
-    if !belongs || told.len() != report.outcomes.len() {
-        return Ok(false);
-    }
-    Ok(!report.last || input(blobs, uid, job, shard.shard).await?.items.iter().map(|item| item.index).eq(told))
 }
 
 /// Moves the run on if all its shards are done; otherwise writes its progress, if that is due. Asked after every report,
@@ -314,48 +271,4 @@ async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, error: &Ite
         Err(error) if error.is_race() => Ok(()),
         outcome => outcome.map(|_| ()),
     }
-}
-
-/// What all attempts at a shard have found out so far, by item: a result is kept over a failure, a later word over an
-/// earlier one.
-pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<BTreeMap<u32, Outcome>> {
-    let prefix = places::reports_of(uid, job, shard);
-    let reports = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?;
-    // Each report tells all its attempt knows: the last one of an attempt is enough.
-    let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    let mut of_attempts = BTreeMap::<_, Vec<_>>::new();
-    for meta in reports {
-        of_attempts.entry(folder(meta.path.name())).or_default().push(meta.path);
-    }
-    let mut known = BTreeMap::<u32, Outcome>::new();
-    for paths in of_attempts.into_values() {
-        let Some(report) = last_of(blobs, paths, uid, job, shard).await? else { continue };
-        for outcome in report.outcomes {
-            let keep = known.get(&outcome.index).is_some_and(|earlier| {
-                earlier.status == OutcomeStatus::Completed && outcome.status == OutcomeStatus::Failed
-            });
-            if !keep {
-                known.insert(outcome.index, outcome);
-            }
-        }
-    }
-    Ok(known)
-}
-
-/// The last of an attempt's reports that can be read and belongs to the shard.
-async fn last_of(blobs: &Blobs, paths: Vec<BlobPath>, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Report>> {
-    for path in paths.into_iter().rev() {
-        match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
-            Ok(report) => {
-                let attempt = format!("{}{:04}/", places::reports_of(uid, job, shard), report.attempt);
-                let lies_there = path.name().starts_with(&attempt);
-                if lies_there && report.uid == *uid && report.job_id == *job && report.shard == shard {
-                    return Ok(Some(report));
-                }
-            }
-            Err(Error::Invalid(_) | Error::NotFound(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }

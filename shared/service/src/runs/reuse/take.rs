@@ -4,10 +4,7 @@
 use super::Listed;
 use crate::{
     World, places,
-    runs::{
-        rows,
-        shards::{REPORT_LIMIT, ShardInput},
-    },
+    runs::{reports::REPORT_LIMIT, rows, shards::ShardInput},
 };
 use domain::{Item, JobId, LigandHash, Outcome, OutcomeStatus, Report, Run, Shard};
 use futures::{StreamExt, TryStreamExt, stream};

@@ -3,14 +3,14 @@
 //! too slow, or died, has its turn taken over; what it still writes lies under a token that nobody reads.
 
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::Run;
+use domain::{JobType, Run};
 use service::{
     Function, Result, Trigger, World,
     events::DocumentChange,
     runs::{
         self,
         results::{self, Layout},
-        reuse,
+        reuse, rows,
     },
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -42,7 +42,17 @@ async fn aggregate_run(State(world): State<World>, change: DocumentChange) -> Re
 /// Writes the results in the turn `token`, and ends the run with them.
 async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
     let Layout { summary, simulated, .. } = results::write(&world.docs, &world.blobs, run, token).await?;
-    let finish = |run: &mut Run| run.finish(token, summary.clone(), simulated, world.clock.now().into());
+    let row = match run.job_type {
+        JobType::Individual => rows::one(&world.docs, &world.blobs, run, 1).await?.and_then(|(_, row)| row),
+        JobType::BatchParent | JobType::BatchChild => None,
+    };
+    let finish = |run: &mut Run| {
+        let ends = run.finish(token, summary.clone(), simulated, world.clock.now().into());
+        if ends {
+            run.row = row.clone().map(Box::new);
+        }
+        ends
+    };
     let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
         tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");
         runs::remove_objects(&world.blobs, &run.uid, &run.job_id).await?;

@@ -8,7 +8,7 @@ use service::{
     Body, Caller, Function, IdempotencyKey, Manager, Problem, Refusals, Result, World,
     api_key::{self, ApiKey, KeyView, MOST_KEYS},
     repeat::{self, Answer, Decided, Kept},
-    runs::{quota, submit},
+    runs::{quota::Known, submit},
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -85,21 +85,22 @@ fn record(caller: &Caller, asked: KeyRequest, now: Timestamp) -> Result<ApiKey> 
 
 /// The key's document, in one commit with the account, so that of two keys made at once both are counted.
 async fn decide(world: &World, caller: &Caller, mut record: ApiKey) -> Result<Decided> {
-    let (mut account, exists) = quota::account(&world.docs, &caller.uid).await?;
+    let mut known = Known::read(&world.docs, &caller.uid).await?;
     let keys = api_key::of_user(&world.docs, &caller.uid).await?;
     let by = keys.iter().find(|key| caller.key.as_ref() == Some(&key.value.id)).and_then(|key| key.value.expires_at);
     record.expires_at = [record.expires_at, by].into_iter().flatten().min();
     if keys.len() >= MOST_KEYS {
         return Err(Problem::conflict(format!("there are {MOST_KEYS} keys already; revoke one of them first")));
     }
-    account.value.key_changes = account.value.key_changes.wrapping_add(1);
-    account.value.claimed_tier = caller.claimed_tier.or(account.value.claimed_tier);
+    let account = &mut known.account.value;
+    account.key_changes = account.key_changes.wrapping_add(1);
+    account.claimed_tier = caller.claimed_tier.or(account.claimed_tier);
     let key = format!("omtx_{}{}", world.ids.next(), world.ids.next());
     let answer = |key| {
         let made = Answer::new(StatusCode::CREATED, &NewKey { key, view: KeyView::from(&record) })?;
         Ok::<_, Problem>(made.at(format!("/api/v1/api-keys/{}", record.id)))
     };
-    let writes = vec![quota::write(&account, exists)?, Write::create(ApiKey::path(&key), &record)?];
+    let writes = vec![known.write()?, Write::create(ApiKey::path(&key), &record)?];
     Ok(Decided { kept: Kept::Answer(answer(None)?), answer: answer(Some(key))?, writes })
 }
 

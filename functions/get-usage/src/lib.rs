@@ -7,7 +7,7 @@ use domain::{Price, Timestamp};
 use months::UsageQuery;
 use platform::{Number, Query as DocQuery};
 use serde::Serialize;
-use service::{Caller, Function, Problem, Query, Refusals, Result, World, places, runs::quota};
+use service::{Caller, Function, Problem, Query, Refusals, Result, World, places, runs::quota::Known};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -61,10 +61,10 @@ async fn get_usage(caller: Caller, State(world): State<World>, Query(query): Que
         sum("charged_gpu_seconds"),
     ];
     let [runs, completed, failed, gpu_seconds, charged] = world.docs.aggregate(&of_month, numbers).await?;
-    let (account, _) = quota::account(&world.docs, &caller.uid).await?;
+        let known = Known::read(&world.docs, &caller.uid).await?;
     let limit = f64::from(caller.tier.limits().gpu_minutes_per_month) * 60.0;
     Ok(Json(Usage {
-        charged_gpu_seconds: charged + account.value.purged_in(&month),
+        charged_gpu_seconds: charged + known.account.value.purged_in(&month),
         month,
         runs: runs as u64,
         ligands: Ligands { completed: completed as u64, failed: failed as u64 },

@@ -161,6 +161,7 @@ fn submission(uid: &Uid, library: &ObjectMeta, settings: Screen) -> Result<(Subm
     }
     let submission = Submission {
         uid: uid.clone(),
+        account: None,
         claimed_tier: None,
         batch: true,
         name: submit::name(settings.batch_name, "/batch_name")

@@ -9,18 +9,18 @@ use domain::{Group, Item, JobId, Plan, Price, Run, Shard, Status, Uid};
 use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use platform::{Blobs, Docs, Error, Number, PutOptions, Query, Write};
 use service::{
-    Function, Problem, Result, Trigger, World,
+    Function, Result, Trigger, World,
     events::DocumentChange,
     places,
     runs::{
         self,
+        library::Items,
         reuse::{self, Listed, Listing},
         shards::{self, ShardInput},
         upload::Upload,
     },
 };
 use std::collections::BTreeSet;
-use tokio::io::AsyncBufReadExt;
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
@@ -111,16 +111,15 @@ async fn taken_over(world: &World, run: &Run) -> Result<Taken> {
 async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let Some(plan) = &run.plan else { return Ok(()) };
     let there = written(world, run).await?;
-    let mut lines = world.blobs.reader(&places::library(&run.uid, &run.job_id)?).await?.lines();
+    let mut items = Items::of(&world.blobs, run).await?;
     let mut known = Listing::open(&world.blobs, run).await?;
     let mut groups = Open::all(plan);
     let path = places::positions(&run.uid, &run.job_id)?;
     let mut positions = Upload::begin(&world.blobs, path, PutOptions::default());
     let mut filled = vec![];
     for _ in 0..plan.all_items() {
-        let line = lines.next_line().await.map_err(|error| Error::internal("reading the library", error))?;
-        let line = line.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
-        let item = serde_json::from_str::<Item>(&line).map_err(Problem::internal)?;
+        let item = items.next().await?;
+        let item = item.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
         let listed = known.of(item.index).await?;
         let group = plan.group_of(item.heavy_atoms, listed.is_some());
         let group = groups.get_mut(group).filter(|group| group.left > 0);

@@ -1,7 +1,7 @@
 //! The run: one prediction or one batch, the document everything meets in, and the moves it may make.
 
 use crate::{
-    Cost, JobId, Lane, Plan, Progress, Ranking, Strategy, Summary, Timestamp, Uid,
+    Cost, Item, JobId, Lane, Plan, Progress, Ranking, ResultRow, Strategy, Summary, Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,12 @@ pub struct Run {
     /// The ligand of a single prediction as it was asked for, to show it; a batch's are in its library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ligand_smiles: Option<String>,
+    /// The one item of a single prediction; a batch's are in its library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<Item>,
+    /// The result of a single prediction that has ended; a batch's are in its results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Box<ResultRow>>,
     /// Names of the input objects that the worker stages beside them (`msa.a3m`, `target.pdb` …).
     pub input_files: Vec<String>,
     pub parameters: Value,

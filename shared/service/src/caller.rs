@@ -12,17 +12,18 @@ use crate::{
     api_key::{self, API_KEY},
     limits::{self, Counted},
     places,
+    runs::quota::Known,
     tokens::{Identity, TokenError},
 };
 use axum::{
     extract::FromRequestParts,
     http::{Method, header::AUTHORIZATION, request::Parts},
 };
-use domain::{Account, JobId, Role, Scope, Tier, Uid};
+use domain::{JobId, Role, Scope, Tier, Uid};
 use platform::DocPath;
 
 /// A verified user. As an extractor it needs the scope `read` for GET, and `submit` for what changes something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     pub uid: Uid,
     pub tier: Tier,
@@ -32,6 +33,8 @@ pub struct Caller {
     pub key: Option<String>,
     /// What the verified token says of the tier, where a token was sent.
     pub claimed_tier: Option<Tier>,
+    /// What we keep of them, as it was read to let them in.
+    pub known: Known,
 }
 
 /// Who may manage API keys and webhooks: the scope `manage`.
@@ -108,14 +111,16 @@ async fn verified(parts: &Parts, world: &World) -> Result<Caller, Problem> {
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
     let caller = if let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         let Identity { uid, tier, roles } = token_of(world, token).await?;
-        let account = account(world, &uid).await?;
-        let (tier, roles, claimed_tier) = (account.tier(Some(tier)), account.roles(&roles), Some(tier));
-        Caller { uid, tier, roles, scopes: Scope::ALL.to_vec(), key: None, claimed_tier }
+        let known = Known::read(&world.docs, &uid).await?;
+        let kept = &known.account.value;
+        let (tier, roles, claimed_tier) = (kept.tier(Some(tier)), kept.roles(&roles), Some(tier));
+        Caller { uid, tier, roles, scopes: Scope::ALL.to_vec(), key: None, claimed_tier, known }
     } else if let Some(key) = text(API_KEY) {
         let record = api_key::check(world, key).await?;
-        let account = account(world, &record.uid).await?;
-        let (tier, roles) = (account.tier(None), account.roles(&[]));
-        Caller { uid: record.uid, tier, roles, scopes: record.scopes, key: Some(record.id), claimed_tier: None }
+        let known = Known::read(&world.docs, &record.uid).await?;
+        let (tier, roles) = (known.account.value.tier(None), known.account.value.roles(&[]));
+        let key = Some(record.id);
+        Caller { uid: record.uid, tier, roles, scopes: record.scopes, key, claimed_tier: None, known }
     } else {
         return Err(Problem::unauthorized("send a bearer token, or an API key in x-api-key"));
     };
@@ -132,10 +137,6 @@ async fn token_of(world: &World, token: &str) -> Result<Identity, Problem> {
             Err(Problem::unauthorized("the token is not valid"))
         }
     }
-}
-
-async fn account(world: &World, uid: &Uid) -> platform::Result<Account> {
-    Ok(world.docs.find::<Account>(&places::account(uid)).await?.map(|account| account.value).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The end of a run at its owner's wish: stopping it, and later removing what it left.
 
-use super::{find, quota, reuse, screen, shards, update};
+use super::{find, quota::Known, reuse, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Run, Shard, Source, Status, Timestamp, Uid};
 use futures::StreamExt;
@@ -74,11 +74,11 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
 async fn forget(world: &World, run: &Run) -> platform::Result<()> {
     let path = places::job(&run.uid, &run.job_id);
     while let Some(run) = world.docs.find::<Run>(&path).await? {
-        let (mut account, exists) = quota::account(&world.docs, &run.value.uid).await?;
-        account.value.keep_spent(&run.value.month, run.value.charged_gpu_seconds);
+        let mut known = Known::read(&world.docs, &run.value.uid).await?;
+        known.account.value.keep_spent(&run.value.month, run.value.charged_gpu_seconds);
         let delete = Write::Delete { path: path.clone(), version: Some(run.version) };
         let note = Write::create(places::purged().doc(&world.ids.next()), &purged(world, run.value))?;
-        match world.docs.commit(vec![quota::write(&account, exists)?, delete, note]).await {
+        match world.docs.commit(vec![known.write()?, delete, note]).await {
             Err(error) if error.is_race() => continue,
             outcome => return outcome,
         }

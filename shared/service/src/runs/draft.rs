@@ -42,6 +42,8 @@ pub(super) fn build(
         source: submission.source.clone(),
         input: accepted.input.clone(),
         ligand_smiles: None,
+        item: None,
+        row: None,
         input_files: accepted.files.iter().map(|(name, _)| name.clone()).collect(),
         parameters: accepted.parameters.clone(),
         target_residues: accepted.target_residues,

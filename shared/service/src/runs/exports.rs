@@ -160,19 +160,21 @@ fn push_number(line: &mut Vec<u8>, value: f64) -> io::Result<()> {
 /// `rejected.csv`: every row that was not run, and why.
 pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
     let failed = |error: csv::Error| Error::internal("writing a table", error);
-    let mut lines = blobs.reader(&places::rejected(&run.uid, &run.job_id)?).await?.lines();
     let path = places::result(&run.uid, &run.job_id, "rejected.csv")?;
     let mut file = Upload::begin(blobs, path, PutOptions::of_type("text/csv"));
     file.push(b"row,name,smiles,code,reason\n").await?;
-    while let Some(line) = lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))? {
-        let row: Rejected = serde_json::from_str(&line)?;
-        let (number, name, smiles) = (row.row.to_string(), harmless(&row.name), harmless(&row.smiles));
-        let mut table = csv::Writer::from_writer(file.buffer());
-        let cells: [&str; 5] = [&number, &name, &smiles, &row.code, &harmless(&row.reason)];
-        table.write_record(cells).map_err(failed)?;
-        table.flush().map_err(|error| Error::internal("writing a table", error))?;
-        drop(table);
-        file.relieve().await?;
+    if run.rejected > 0 {
+        let mut lines = blobs.reader(&places::rejected(&run.uid, &run.job_id)?).await?.lines();
+        while let Some(line) = lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))? {
+            let row: Rejected = serde_json::from_str(&line)?;
+            let (number, name, smiles) = (row.row.to_string(), harmless(&row.name), harmless(&row.smiles));
+            let mut table = csv::Writer::from_writer(file.buffer());
+            let cells: [&str; 5] = [&number, &name, &smiles, &row.code, &harmless(&row.reason)];
+            table.write_record(cells).map_err(failed)?;
+            table.flush().map_err(|error| Error::internal("writing a table", error))?;
+            drop(table);
+            file.relieve().await?;
+        }
     }
     file.finish().await.map(|_| ())
 }

@@ -5,7 +5,7 @@ use super::{
     draft::{build, within_budget},
     library::{IngestError, Judged, Ligands, Reading},
     reuse::{self, Question, Reuse},
-    submit::{ATTEMPTS, Ports, Submission, busy, tidy_up, write_inputs},
+    submit::{ATTEMPTS, Ports, Submission, busy, tidy_up, write_files, write_items},
 };
 use crate::{Problem, places, repeat};
 use domain::{Exceeded, JobId, Run, RunError, Uid};
@@ -16,7 +16,7 @@ use platform::Write;
 /// that says why; its file stays where it is, so that it can be submitted later.
 pub async fn submit_upload(
     ports: &Ports<'_>,
-    submission: Submission,
+    mut submission: Submission,
     job_id: JobId,
     ligands: Ligands,
 ) -> Result<Option<Run>, Problem> {
@@ -29,7 +29,7 @@ pub async fn submit_upload(
     }
     let question = Question::of(ports, &submission).await?;
     let reading = Reading::first(room.most_ligands(), question.was_answered());
-    let judged = match write_inputs(ports, &submission, &job_id, &ligands, reading).await {
+    let judged = match write_items(ports, &submission.uid, &job_id, &ligands, reading).await {
         Ok(judged) => Ok(judged),
         Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),
         Err(error @ (IngestError::Library(_) | IngestError::TooLarge)) => {
@@ -44,6 +44,7 @@ pub async fn submit_upload(
         Ok(judged) => judged,
         Err(error) => return refuse_upload(ports, submission, job_id, error).await,
     };
+    write_files(ports, &submission, &job_id).await?;
     let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
     reuse.write(ports.blobs, &submission.uid, &job_id).await?;
     let learned = costs::learned(ports.docs, submission.model).await;

@@ -14,10 +14,13 @@ use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
 use std::{collections::BTreeMap, io, sync::Arc};
 
+mod items;
 mod judge;
 mod lines;
 mod object;
 mod open;
+
+pub use items::Items;
 
 /// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
@@ -60,6 +63,8 @@ pub struct Judged {
     pub invalid: u32,
     /// The first hundred invalid rows.
     pub listed: Vec<Rejected>,
+    /// The first accepted one: all there is of a single prediction.
+    pub first: Option<Item>,
     /// The accepted ligands by size.
     pub sizes: Sizes,
     /// The accepted ligands, where results there are already are to be looked for.
@@ -121,7 +126,7 @@ impl Judged {
     /// So many designs, which have no ligands.
     fn designs(count: u32) -> Self {
         let sizes = Sizes(BTreeMap::from([(ligand_class(0), OfSize { ligands: count, heavy_atoms: 0 })]));
-        Judged { accepted: count, sizes, ..Judged::default() }
+        Judged { accepted: count, first: Some(design(1)), sizes, ..Judged::default() }
     }
 
     /// True where two readings found the same.
@@ -231,16 +236,18 @@ pub async fn ingest(
 pub async fn write_designs(blobs: &Blobs, uid: &Uid, job: &JobId, count: u32) -> Result<Judged, IngestError> {
     let mut lines = vec![];
     for index in 1..=count {
-        let name = format!("design_{index:04}");
-        let item =
-            Item { index, row: index.into(), name, smiles: None, original_smiles: None, heavy_atoms: 0, notes: vec![] };
-        serde_json::to_writer(&mut lines, &item).map_err(platform::Error::from)?;
+        serde_json::to_writer(&mut lines, &design(index)).map_err(platform::Error::from)?;
         lines.push(b'\n');
     }
     let options = || PutOptions::of_type("application/x-ndjson");
     blobs.put_bytes(&places::library(uid, job)?, lines, options()).await?;
     blobs.put_bytes(&places::rejected(uid, job)?, Bytes::new(), options()).await?;
     Ok(Judged::designs(count))
+}
+
+fn design(index: u32) -> Item {
+    let name = format!("design_{index:04}");
+    Item { index, row: index.into(), name, smiles: None, original_smiles: None, heavy_atoms: 0, notes: vec![] }
 }
 
 async fn blocking<T: Send + 'static>(

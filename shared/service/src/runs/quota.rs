@@ -19,34 +19,65 @@ const NONE: Limits = Limits {
     gpu_minutes_per_month: u32::MAX,
 };
 
+/// A user's account as it was read: an empty one where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    pub account: Versioned<Account>,
+    exists: bool,
+}
+
 /// The room a user has for one more run.
 #[derive(Clone)]
 pub struct Room {
-    account: Versioned<Account>,
-    exists: bool,
+    known: Known,
     holding: Holding,
     tier: Tier,
     limits: Limits,
 }
 
+impl Known {
+    /// The account of a user who has none.
+    pub fn none(uid: &Uid) -> Self {
+        let (path, version) = (places::account(uid), platform::Version(String::new()));
+        let account = Versioned { path, value: Account::default(), version, updated_at: Default::default() };
+        Known { account, exists: false }
+    }
+
+    pub async fn read(docs: &Docs, uid: &Uid) -> Result<Self> {
+        let found = docs.find::<Account>(&places::account(uid)).await?;
+        Ok(found.map_or_else(|| Known::none(uid), |account| Known { account, exists: true }))
+    }
+
+    /// Writes it back if nobody has since it was read.
+    pub fn write(&self) -> Result<Write> {
+        let Versioned { path, value, version, .. } = &self.account;
+        if self.exists {
+            Write::replace(path.clone(), value, version.clone())
+        } else {
+            Write::create(path.clone(), value)
+        }
+    }
+}
+
 impl Room {
-    /// Reads it. `claimed` is the tier that a verified token of this request claims; `limited` whether limits hold.
+    /// Counts what the runs of the user hold, whose account was read before: what is committed after that reading makes
+    /// the commit fail, what was before is counted here. `claimed` is the tier that a verified token of this request
+    /// claims; `limited` whether limits hold.
     pub async fn of(
         docs: &Docs,
         uid: &Uid,
+        mut known: Known,
         batch: bool,
         claimed: Option<Tier>,
         limited: bool,
         now: Timestamp,
     ) -> Result<Self> {
-        // The account first: what is committed after this makes the commit fail, what was before is counted below.
-        let (mut account, exists) = account(docs, uid).await?;
-        let tier = account.value.tier(claimed);
+        let tier = known.account.value.tier(claimed);
         if claimed.is_some() {
-            account.value.claimed_tier = claimed;
+            known.account.value.claimed_tier = claimed;
         }
         let limits = if limited { tier.limits() } else { NONE };
-        Ok(Room { account, exists, holding: holding(docs, uid, batch, now).await?, tier, limits })
+        Ok(Room { known, holding: holding(docs, uid, batch, now).await?, tier, limits })
     }
 
     /// The most ligands a batch may have.
@@ -69,50 +100,31 @@ impl Room {
     /// Whether there is room for any run of this kind at all: asked before a library is read.
     pub fn for_any(&self, batch: bool, now: Timestamp) -> Result<(), Box<Exceeded>> {
         let demanded = Demanded { batch, ligands: 1, gpu_seconds: 0.0 };
-        self.account.value.clone().admit(self.tier, &self.limits, demanded, self.holding, now)
+        self.known.account.value.clone().admit(self.tier, &self.limits, demanded, self.holding, now)
     }
 
     /// Takes the room for a run; it is taken once [`Room::write`] is committed with the run.
     pub fn take(&mut self, run: &Run, now: Timestamp) -> Result<(), Box<Exceeded>> {
         let batch = run.job_type != JobType::Individual;
         let demanded = Demanded { batch, ligands: run.items, gpu_seconds: run.charged_gpu_seconds };
-        self.account.value.admit(self.tier, &self.limits, demanded, self.holding, now)
+        self.known.account.value.admit(self.tier, &self.limits, demanded, self.holding, now)
     }
 
     /// The account as it then is.
     pub fn write(&self) -> Result<Write> {
-        write(&self.account, self.exists)
-    }
-}
-
-/// The account of a user, empty where there is none, and whether there is one.
-pub async fn account(docs: &Docs, uid: &Uid) -> Result<(Versioned<Account>, bool)> {
-    let path = places::account(uid);
-    if let Some(account) = docs.find::<Account>(&path).await? {
-        return Ok((account, true));
-    }
-    let none = platform::Version(String::new());
-    Ok((Versioned { path, value: Account::default(), version: none, updated_at: Default::default() }, false))
-}
-
-/// Writes an account back if nobody has since it was read.
-pub fn write(account: &Versioned<Account>, exists: bool) -> Result<Write> {
-    if exists {
-        Write::replace(account.path.clone(), &account.value, account.version.clone())
-    } else {
-        Write::create(account.path.clone(), &account.value)
+        self.known.write()
     }
 }
 
 /// Notes the tier that the caller's token claims, for what they do later without one. Nothing is written where that is
 /// noted already; who loses a race is right the next time.
 pub async fn note_tier(docs: &Docs, caller: &Caller) -> Result<(), Problem> {
-    let (mut account, exists) = account(docs, &caller.uid).await?;
-    if caller.claimed_tier.is_none() || account.value.claimed_tier == caller.claimed_tier {
+    let mut known = Known::read(docs, &caller.uid).await?;
+    if caller.claimed_tier.is_none() || known.account.value.claimed_tier == caller.claimed_tier {
         return Ok(());
     }
-    account.value.claimed_tier = caller.claimed_tier;
-    match docs.commit(vec![write(&account, exists)?]).await {
+    known.account.value.claimed_tier = caller.claimed_tier;
+    match docs.commit(vec![known.write()?]).await {
         Err(error) if error.is_race() => Ok(()),
         outcome => Ok(outcome?),
     }

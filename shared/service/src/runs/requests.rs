@@ -95,6 +95,7 @@ impl BatchRequest {
         let ligands = of_batch(self.ligands, self.library, accepted.designs, &caller.uid, settings)?;
         let submission = Submission {
             uid: caller.uid.clone(),
+            account: Some(caller.known.clone()),
             claimed_tier: caller.claimed_tier,
             batch: true,
             name: submit::name(self.batch_name, "/batch_name")?,
@@ -118,6 +119,7 @@ impl PredictRequest {
         let ligands = of_prediction(&self, accepted.designs)?;
         let submission = Submission {
             uid: caller.uid.clone(),
+            account: Some(caller.known.clone()),
             claimed_tier: caller.claimed_tier,
             batch: false,
             name: submit::name(self.job_name, "/job_name")?,

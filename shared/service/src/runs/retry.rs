@@ -3,15 +3,15 @@
 
 use super::{
     costs, draft, find_batch,
-    library::{Judged, Sizes},
-    quota::Room,
+    library::{Items, Judged, Sizes},
+    quota::{Known, Room},
     reuse::Reuse,
     rows,
     submit::{self, Submission},
 };
 use crate::{Caller, Problem, World, places};
 use bytes::Bytes;
-use domain::{Item, JobId, Run, Source, Tier};
+use domain::{JobId, Run, Source, Tier};
 use futures::StreamExt;
 use models::Accepted;
 use platform::{Blobs, Ids, PutOptions, Versioned, Write};
@@ -20,7 +20,6 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::io::AsyncBufReadExt;
 
 /// The most an input file of a model may weigh, in bytes.
 const INPUT_FILE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -39,8 +38,9 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
             return Err(Problem::conflict("the batch has not ended; what fails in it can be run again when it has"));
         }
         let now = world.clock.now().into();
-        let mut room =
-            Room::of(&world.docs, &caller.uid, true, caller.claimed_tier, world.settings.limits, now).await?;
+        let (uid, limited) = (&caller.uid, world.settings.limits);
+        let known = Known::read(&world.docs, uid).await?;
+        let mut room = Room::of(&world.docs, uid, known, true, caller.claimed_tier, limited, now).await?;
         room.for_any(true, now).map_err(|exceeded| *exceeded)?;
         let mut run = prepare(world, &first.value, caller.claimed_tier).await?;
         run.weight = room.weight();
@@ -81,6 +81,7 @@ async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Resu
     };
     let submission = Submission {
         uid: first.uid.clone(),
+        account: None,
         claimed_tier,
         batch: true,
         name: first.name.as_ref().map(|name| format!("{name}, again")),
@@ -116,21 +117,20 @@ async fn copy_files(blobs: &Blobs, first: &Run, job_id: &JobId) -> Result<Vec<(S
 
 /// The items that are not `done`, numbered anew, in the order of the library; their sizes.
 async fn copy_items(blobs: &Blobs, first: &Run, job_id: &JobId, done: BTreeSet<u32>) -> Result<Sizes, Problem> {
-    let lines = blobs.reader(&places::library(&first.uid, &first.job_id)?).await?.lines();
+    let items = Items::of(blobs, first).await?;
     let sizes = Arc::new(Mutex::new(Sizes::default()));
     let counted = sizes.clone();
-    let items = futures::stream::try_unfold((lines, 0u32, done), move |(mut lines, mut index, done)| {
+    let items = futures::stream::try_unfold((items, 0u32, done), move |(mut items, mut index, done)| {
         let counted = counted.clone();
         async move {
-            while let Some(line) = lines.next_line().await? {
-                let mut item: Item = serde_json::from_str(&line).map_err(io::Error::other)?;
+            while let Some(mut item) = items.next().await.map_err(io::Error::other)? {
                 if !done.contains(&item.index) {
                     index += 1;
                     item.index = index;
                     counted.lock().unwrap_or_else(PoisonError::into_inner).add(item.heavy_atoms);
                     let mut line = serde_json::to_vec(&item).map_err(io::Error::other)?;
                     line.push(b'\n');
-                    return Ok(Some((Bytes::from(line), (lines, index, done))));
+                    return Ok(Some((Bytes::from(line), (items, index, done))));
                 }
             }
             Ok(None)

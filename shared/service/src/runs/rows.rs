@@ -61,6 +61,9 @@ pub(super) fn join(run: &Run, items: Vec<Item>, outcomes: Vec<Outcome>, names: &
 
 /// One item by its 1-based index, with its row if it has ended.
 pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Option<(Item, Option<ResultRow>)>> {
+    if let (Some(item), Some(row), 1) = (&run.item, &run.row, index) {
+        return Ok(Some((item.clone(), Some(ResultRow::clone(row)))));
+    }
     let Some(plan) = run.plan.as_ref().filter(|plan| plan.ready) else { return Ok(None) };
     let position = position(blobs, run, plan, index).await?;
     let Some(shard) = position.and_then(|position| plan.shard_at(position)) else { return Ok(None) };

@@ -84,6 +84,7 @@ pub fn bare(uid: &Uid, library: &BlobPath) -> Submission {
     };
     Submission {
         uid: uid.clone(),
+        account: None,
         claimed_tier: None,
         batch: true,
         name: Some(name(library)),

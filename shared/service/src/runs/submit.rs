@@ -6,7 +6,7 @@ use super::{
     delete::remove_from,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands, Reading},
-    quota::Room,
+    quota::{Known, Room},
     reuse::{self, Question},
 };
 use crate::{
@@ -31,6 +31,8 @@ pub(super) const ATTEMPTS: u32 = 20;
 /// What was asked for, checked.
 pub struct Submission {
     pub uid: Uid,
+    /// The user's account, where the request was let in by it.
+    pub account: Option<Known>,
     /// What the verified token of the request claims; absent where there was none.
     pub claimed_tier: Option<Tier>,
     pub batch: bool,
@@ -46,10 +48,14 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The room its user has for it.
-    pub(super) async fn room(&self, ports: &Ports<'_>) -> platform::Result<Room> {
+    /// The room its user has for it: the first time by the account that is known, then by what it has become.
+    pub(super) async fn room(&mut self, ports: &Ports<'_>) -> platform::Result<Room> {
+        let known = match self.account.take() {
+            Some(known) => known,
+            None => Known::read(ports.docs, &self.uid).await?,
+        };
         let (now, limited) = (ports.clock.now().into(), ports.settings.limits);
-        Room::of(ports.docs, &self.uid, self.batch, self.claimed_tier, limited, now).await
+        Room::of(ports.docs, &self.uid, known, self.batch, self.claimed_tier, limited, now).await
     }
 }
 
@@ -131,14 +137,14 @@ fn refusal(errors: &[FieldError]) -> Problem {
 /// answer, another body under the key is refused.
 pub async fn submit(
     ports: &Ports<'_>,
-    submission: Submission,
+    mut submission: Submission,
     ligands: Ligands,
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
     let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
     let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, "submit", again, ports.clock));
-    if let Some(run) = repeated(ports, &submission, repeat.as_mut()).await? {
+    if let Some(run) = repeated(ports, &submission.uid, repeat.as_mut()).await? {
         return Ok(run);
     }
     let mut room = submission.room(ports).await?;
@@ -159,14 +165,20 @@ pub async fn submit(
     if let Ligands::One(row) = &ligands {
         run.ligand_smiles = Some(row.smiles.clone());
     }
+    if !submission.batch {
+        run.item = judged.first.take();
+    }
     within_budget(&run)?;
     room.clone().take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
-    let again = Reading { most: room.most_ligands(), wanted: false, repeats: judged.repeats.take() };
-    if !write_inputs(ports, &submission, &run.job_id, &ligands, again).await?.agrees(&judged) {
-        return Err(
-            Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
-        );
+    write_files(ports, &submission, &run.job_id).await?;
+    if submission.batch {
+        let again = Reading { most: room.most_ligands(), wanted: false, repeats: judged.repeats.take() };
+        if !write_items(ports, &run.uid, &run.job_id, &ligands, again).await?.agrees(&judged) {
+            return Err(
+                Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)
+            );
+        }
     }
     for _ in 0..ATTEMPTS {
         room.take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
@@ -182,7 +194,7 @@ pub async fn submit(
             Err(error) if error.is_race() => {}
             Err(error) => return Err(error.into()),
         }
-        let first = repeated(ports, &submission, repeat.as_mut()).await;
+        let first = repeated(ports, &run.uid, repeat.as_mut()).await;
         if !matches!(first, Ok(None)) {
             tidy_up(ports, &run).await?;
         }
@@ -208,36 +220,35 @@ pub(super) fn busy() -> Problem {
     Problem::conflict("too many submissions at the same time; try again").retry_after(1)
 }
 
-/// The run that the first request with this key made. Its id comes from the key and the body, so that it is found within
-/// the day even where the key was forgotten.
-async fn repeated(ports: &Ports<'_>, of: &Submission, repeat: Option<&mut Repeat>) -> Result<Option<Run>, Problem> {
+/// The run that the first request with this key made.
+async fn repeated(ports: &Ports<'_>, uid: &Uid, repeat: Option<&mut Repeat>) -> Result<Option<Run>, Problem> {
     let Some(repeat) = repeat else { return Ok(None) };
-    let (job_id, known) = match repeat.first(ports.docs).await? {
-        Some(Kept::Run(job_id)) => (job_id, true),
-        _ => (JobId::new(of.batch, repeat.id()).map_err(Problem::internal)?, false),
-    };
-    let run = ports.docs.find::<Run>(&places::job(&of.uid, &job_id)).await?.map(|run| run.value);
-    if run.is_none() && known {
-        return Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again"));
+    let Some(Kept::Run(job_id)) = repeat.first(ports.docs).await? else { return Ok(None) };
+    match ports.docs.find::<Run>(&places::job(uid, &job_id)).await? {
+        Some(run) => Ok(Some(run.value)),
+        None => Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again")),
     }
-    Ok(run)
 }
 
-pub(super) async fn write_inputs(
+/// Writes the items of a batch, and the rows that are none.
+pub(super) async fn write_items(
     ports: &Ports<'_>,
-    submission: &Submission,
+    uid: &Uid,
     job_id: &JobId,
     ligands: &Ligands,
     reading: Reading,
 ) -> Result<Judged, IngestError> {
-    let uid = &submission.uid;
-    let judged = match ligands {
-        Ligands::Designs(count) => library::write_designs(ports.blobs, uid, job_id, *count).await?,
-        ligands => library::ingest(ports.blobs, (uid, job_id), ligands, reading).await?,
-    };
+    match ligands {
+        Ligands::Designs(count) => library::write_designs(ports.blobs, uid, job_id, *count).await,
+        ligands => library::ingest(ports.blobs, (uid, job_id), ligands, reading).await,
+    }
+}
+
+/// Writes the model's large inputs.
+pub(super) async fn write_files(ports: &Ports<'_>, submission: &Submission, job_id: &JobId) -> platform::Result<()> {
     for (name, content) in &submission.accepted.files {
-        let path = places::input_file(uid, job_id, name)?;
+        let path = places::input_file(&submission.uid, job_id, name)?;
         ports.blobs.put_bytes(&path, content.clone(), PutOptions::of_type("text/plain")).await?;
     }
-    Ok(judged)
+    Ok(())
 }

@@ -11,7 +11,9 @@ mod runs;
 use crate::{
     Caller, Function, Settings, World,
     api_key::{API_KEY, ApiKey},
-    events, places, serve,
+    events, places,
+    runs::quota::Known,
+    serve,
     tokens::Verifier,
     webhooks::{self, Resolver},
 };
@@ -175,6 +177,7 @@ impl Bench {
             scopes: Scope::ALL.to_vec(),
             key: None,
             claimed_tier: None,
+            known: Known::none(&user(name)),
         }
     }
 

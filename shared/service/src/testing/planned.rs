@@ -24,6 +24,8 @@ pub fn planned(batch: bool, items: u32, shards: u32) -> Run {
         source: Source::Api,
         input: Value::Null,
         ligand_smiles: None,
+        item: None,
+        row: None,
         input_files: vec![],
         parameters: Value::Null,
         target_residues: 1,

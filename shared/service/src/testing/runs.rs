@@ -4,7 +4,7 @@ use super::{Bench, user};
 use crate::{
     places,
     runs::{
-        library::Ligands,
+        library::{Items, Ligands},
         results::{self, ResultsQuery},
         rows,
         shards::{self, ShardInput},
@@ -69,7 +69,8 @@ impl Bench {
         let model = submit::model("boltz2").unwrap();
         let submission = Submission {
             uid: user(name),
-            claimed_tier: None,
+            account: None,
+        claimed_tier: None,
             batch,
             name: Some("kinase panel".into()),
             model,
@@ -91,9 +92,10 @@ impl Bench {
 
     /// Cuts a queued run into its shards. Nothing is taken over from earlier runs.
     pub async fn plan(&self, run: &Run) -> Run {
-        let mut items = vec![];
-        let library = places::library(&run.uid, &run.job_id).unwrap();
-        rows::for_each_line(&self.world.blobs, &library, |item| items.push(item)).await.unwrap();
+        let (mut items, mut library) = (vec![], Items::of(&self.world.blobs, run).await.unwrap());
+        while let Some(item) = library.next().await.unwrap() {
+            items.push(item);
+        }
         let plan = run.plan.clone().unwrap();
         for shard in 0..plan.all_shards() {
             let size = plan.size(shard);

@@ -36,7 +36,11 @@ impl Judging {
                 if self.wanted {
                     judged.wanted.push(Wanted { hash: LigandHash::of(ligand.smiles()), index, heavy_atoms });
                 }
-                accept(item(index, row, name, &ligand)).map_err(gone)
+                let item = item(index, row, name, &ligand);
+                if index == 1 {
+                    judged.first = Some(item.clone());
+                }
+                accept(item).map_err(gone)
             }
             Verdict::Rejected { row, name, smiles, reason } => {
                 let row = rejected(row, name, smiles, &reason);

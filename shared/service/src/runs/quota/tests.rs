@@ -16,6 +16,7 @@ fn submission(name: &str, batch: bool) -> Submission {
     let model = submit::model("boltz2").unwrap();
     Submission {
         uid: user(name),
+        account: None,
         claimed_tier: None,
         batch,
         name: None,

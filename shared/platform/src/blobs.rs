@@ -16,7 +16,7 @@ use tokio_util::io::StreamReader;
 use url::Url;
 
 /// Ranges of an object that are read at once.
-const RANGES_AT_ONCE: usize = 32;
+pub(crate) const RANGES_AT_ONCE: usize = 32;
 
 /// A stream of chunks of an object.
 pub type Chunks = BoxStream<'static, io::Result<Bytes>>;
@@ -187,7 +187,8 @@ impl Blobs {
 
     /// The bytes of a range.
     pub async fn get_range(&self, path: &BlobPath, range: Range<u64>) -> Result<Bytes> {
-        collect(self.read(path, Some(range)).await?.1).await
+        let found = self.0.read_ranges(path, &[range]).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     /// The bytes of several ranges, in their order, of an object that is not replaced meanwhile. They are read side by
@@ -242,7 +243,7 @@ impl Blobs {
     }
 }
 
-async fn collect(mut chunks: Chunks) -> Result<Bytes> {
+pub(crate) async fn collect(mut chunks: Chunks) -> Result<Bytes> {
     let mut all = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         all.extend_from_slice(&chunk.map_err(|error| Error::internal("reading an object", error))?);

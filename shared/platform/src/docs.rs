@@ -98,11 +98,29 @@ fn segment(text: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version(pub String);
 
+/// What stands in a document, in the form in which its store gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    Fields(Body),
+    /// JSON, which is read once: into the type that is asked for.
+    Text(String),
+}
+
+impl Content {
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T> {
+        let read = match self {
+            Content::Fields(body) => serde_json::from_value(Value::Object(body)),
+            Content::Text(text) => serde_json::from_str(&text),
+        };
+        read.map_err(|error| Error::internal("reading a document", error))
+    }
+}
+
 /// A document as the store has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     pub path: DocPath,
-    pub body: Body,
+    pub content: Content,
     pub version: Version,
     pub updated_at: DateTime<Utc>,
 }
@@ -304,9 +322,8 @@ fn to_body<T: Serialize>(value: &T) -> Result<Body> {
 }
 
 fn from_document<T: DeserializeOwned>(document: Document) -> Result<Versioned<T>> {
-    let value = serde_json::from_value(Value::Object(document.body))
-        .map_err(|error| Error::internal("reading a document", error))?;
-    Ok(Versioned { path: document.path, value, version: document.version, updated_at: document.updated_at })
+    let Document { path, content, version, updated_at } = document;
+    Ok(Versioned { path, value: content.read()?, version, updated_at })
 }
 
 #[cfg(test)]

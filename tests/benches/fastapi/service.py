@@ -83,16 +83,15 @@ async def lifespan(app: FastAPI):
 app = FastAPI(lifespan=lifespan)
 
 
-async def caller(request: Request, authorization: Annotated[str, Header()]) -> str:
+async def caller(request: Request, authorization: Annotated[str, Header()]):
     token = authorization.removeprefix("Bearer ")
     try:
         key = KEYS[jwt.get_unverified_header(token)["kid"]]
         claims = jwt.decode(token, key, ["RS256"], audience=AUDIENCE, issuer=ISSUER, leeway=60)
     except (KeyError, jwt.InvalidTokenError) as error:
         raise HTTPException(401, "the token is not valid") from error
-    # What an operator decided about the user stands in their account.
-    await request.app.state.docs.document(f"users/{claims['sub']}").get()
-    return claims["sub"]
+    # What an operator decided about the user stands in their account, and what their runs have used.
+    return await request.app.state.docs.document(f"users/{claims['sub']}").get()
 
 
 @app.get("/healthz")
@@ -104,23 +103,22 @@ async def healthz() -> str:
 async def predict(
     request: Request,
     body: Predict,
-    uid: Annotated[str, Depends(caller)],
+    account: Annotated[Any, Depends(caller)],
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
-    docs, now = request.app.state.docs, datetime.now(timezone.utc)
+    docs, uid, now = request.app.state.docs, account.id, datetime.now(timezone.utc)
     digest = hashlib.sha256(await request.body()).hexdigest()
     unique = short(uid, idempotency_key, digest, str(now.date())) if idempotency_key else secrets.token_hex(12)
     job = docs.document(f"users/{uid}/jobs/job_{unique}")
     note = docs.document(f"idempotency/{short(uid, idempotency_key)}") if idempotency_key else None
-    if note and (first := await repeated(note, job, digest)):
+    if note and (first := await repeated(docs, note, uid, digest)):
         return answer(first)
-    room = await Room.of(docs, uid, now)
+    room = await Room.of(docs, account, now)
     profile = await docs.document("profiles/boltz2.l4").get()
     run = make(uid, job.id, body, profile.to_dict(), now)
     if body.max_cost_usd is not None and run["cost"]["estimated_usd"] > body.max_cost_usd:
         raise HTTPException(422, "the run is estimated to cost more")
     room.take(run, now)
-    await write_inputs(request.app.state.http, uid, job.id, body)
     for _ in range(ATTEMPTS):
         batch = docs.batch()
         batch.create(job, run)
@@ -132,19 +130,24 @@ async def predict(
             await batch.commit()
             return answer(run)
         except RACES:
-            if note and (first := await repeated(note, job, digest)):
+            if note and (first := await repeated(docs, note, uid, digest)):
                 return answer(first)
-            room = await Room.of(docs, uid, now)
+            room = await Room.of(docs, await account.reference.get(), now)
             room.take(run, now)
     raise HTTPException(409, "too many submissions at the same time")
 
 
-async def repeated(note, job, digest: str) -> dict | None:
+async def repeated(docs, note, uid: str, digest: str) -> dict | None:
     """The run that the first request with this key made."""
     known = (await note.get()).to_dict()
-    if known and known["digest"] != digest:
+    if not known:
+        return None
+    if known["digest"] != digest:
         raise HTTPException(422, "this Idempotency-Key was used with another request")
-    return (await job.get()).to_dict()
+    first = await docs.document(f"users/{uid}/jobs/{known['kept']['run']}").get()
+    if not first.exists:
+        raise HTTPException(409, "what this Idempotency-Key made was purged")
+    return first.to_dict()
 
 
 class Room:
@@ -155,9 +158,8 @@ class Room:
         self.jobs = (account.to_dict() or {}).get("jobs", {"since": None, "used": 0})
 
     @classmethod
-    async def of(cls, docs, uid: str, now: datetime) -> "Room":
-        account = await docs.document(f"users/{uid}").get()
-        jobs = docs.collection(f"users/{uid}/jobs")
+    async def of(cls, docs, account, now: datetime) -> "Room":
+        jobs = docs.collection(f"users/{account.id}/jobs")
         individual = jobs.where(filter=FieldFilter("job_type", "==", "individual"))
 
         unfinished = individual.where(filter=FieldFilter("status", "in", ["queued", "running", "aggregating"]))
@@ -200,17 +202,6 @@ def make(uid: str, job_id: str, body: Predict, learned: dict | None, now: dateti
         "cost": {"estimated_usd": seconds * USD_PER_SECOND, "actual_usd": 0.0, "gpu_seconds": 0.0},
         "summary": None, "simulated": None, "error": None, "nudges": 0,
     }
-
-
-async def write_inputs(http: aiohttp.ClientSession, uid: str, job_id: str, body: Predict) -> None:
-    item = {"index": 1, "row": 1, "name": body.ligand_name or "ligand", "smiles": body.ligand_smiles,
-            "heavy_atoms": len(HEAVY.findall(body.ligand_smiles)), "notes": []}
-    date = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    for name, content in (("library", json.dumps(item) + "\n"), ("rejected", "")):
-        url = f"{STORAGE}/{PREFIX}artifacts/{uid}/{job_id}/inputs/{name}.ndjson"
-        query = {"X-Goog-Date": date, "X-Goog-Expires": "60", "X-Goog-Signature": "00"}
-        async with http.put(url, params=query, data=content.encode()) as put:
-            put.raise_for_status()
 
 
 def answer(run: dict) -> Response:

@@ -6,7 +6,7 @@ use crate::{
     Outcome,
     load::{Answer, Figures, Request, expect, load, send},
     place::Place,
-    process::{Environment, Service, binary},
+    process::{Aside, Environment, Service, binary},
     readme::{ASKED, Part, asked, short},
 };
 use axum::{Router, routing::get};
@@ -30,6 +30,7 @@ pub async fn hello(port: u16) -> Outcome<()> {
 pub async fn measure() -> Outcome<Part> {
     let place = Place::new()?;
     let known = prepare(&place).await?;
+    let _aside = Aside::step()?;
     let environment = place.environment()?;
     let mut rows = vec![];
     let (mut bare, mut limits) = (f64::NAN, vec![]);

@@ -16,6 +16,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts to reach it.
 const BETWEEN: Duration = Duration::from_micros(200);
+const TASKSET: &str = "/usr/bin/taskset";
 /// Clock ticks a second of the times in `/proc/PID/stat`: what Linux tells user space on every architecture.
 const TICKS: f64 = 100.0;
 
@@ -57,7 +58,7 @@ impl Service {
     pub fn on_one_cpu(program: &Path, arguments: &[&str], environment: &Environment, path: &str) -> Outcome<Self> {
         let program = program.display().to_string();
         let arguments: Vec<_> = ["--cpu-list", "0", &program].iter().chain(arguments).copied().collect();
-        Service::start(Path::new("/usr/bin/taskset"), &arguments, environment, path)
+        Service::start(Path::new(TASKSET), &arguments, environment, path)
     }
 
     /// A function, from the binary of its own.
@@ -80,6 +81,35 @@ impl Drop for Service {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// While it lives, this process and what it starts leave the first CPU to the services that are held to it.
+pub struct Aside {
+    cpus: usize,
+}
+
+impl Aside {
+    pub fn step() -> Outcome<Self> {
+        let cpus = std::thread::available_parallelism()?.get();
+        if cpus > 1 {
+            move_to(&format!("1-{}", cpus - 1))?;
+        }
+        Ok(Aside { cpus })
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // What is measured next tells its load, if this fails.
+        let _ = move_to(&format!("0-{}", self.cpus - 1));
+    }
+}
+
+/// Moves every thread of this process to these CPUs.
+fn move_to(cpus: &str) -> Outcome<()> {
+    let id = std::process::id().to_string();
+    let moved = Command::new(TASKSET).args(["--all-tasks", "--pid", "--cpu-list", cpus, &id]).output()?;
+    if moved.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&moved.stderr).into_owned().into()) }
 }
 
 /// A binary of the same build as this one.

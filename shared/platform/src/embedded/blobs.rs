@@ -55,13 +55,8 @@ impl BlobsCore for Store {
             let name = path.clone();
             let Some((meta, file)) = self.look(move |connection| find(connection, &name)).await? else { break };
             let (file, size, range) = (self.file(&file), meta.size, range.clone().unwrap_or(0..meta.size));
-            let content = if range.end.min(size).saturating_sub(range.start) <= TINY {
-                Content::open(&file, size, range)
-            } else {
-                let opening = tokio::task::spawn_blocking(move || Content::open(&file, size, range)).await;
-                opening.map_err(|error| Error::internal("the object store", error))?
-            };
-            match content {
+            let wanted = range.end.min(size).saturating_sub(range.start);
+            match quickly(wanted, move || Content::open(&file, size, range)).await? {
                 Ok(content) => return Ok((meta, content.chunks())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(io_error(error)),
@@ -71,14 +66,21 @@ impl BlobsCore for Store {
     }
 
     async fn read_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let (store, path, ranges) = (self.clone(), path.clone(), ranges.to_vec());
-        let reading = move || {
-            let found = store.with_connection(|connection| find(connection, &path))?;
-            let (meta, name) = found.ok_or_else(|| Error::NotFound(path.to_string()))?;
-            let mut file = std::fs::File::open(store.file(&name)).map_err(io_error)?;
-            ranges.into_iter().map(|range| read_range(&mut file, meta.size, range).map_err(io_error)).collect()
-        };
-        tokio::task::spawn_blocking(reading).await.map_err(|error| Error::internal("the object store", error))?
+        let wanted = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum::<u64>();
+        for _ in 0..8 {
+            let name = path.clone();
+            let Some((meta, file)) = self.look(move |connection| find(connection, &name)).await? else { break };
+            let (file, ranges) = (self.file(&file), ranges.to_vec());
+            let reading = move || {
+                let mut file = std::fs::File::open(file)?;
+                ranges.into_iter().map(|range| read_range(&mut file, meta.size, range)).collect()
+            };
+            match quickly(wanted, reading).await? {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => return read.map_err(io_error),
+            }
+        }
+        Err(Error::NotFound(path.to_string()))
     }
 
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {
@@ -178,6 +180,14 @@ impl Store {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((name, size, crc))
     }
+}
+
+/// Reads so many bytes: here where they are few, else on a thread that may block.
+async fn quickly<T: Send + 'static>(wanted: u64, reading: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    if wanted <= TINY {
+        return Ok(reading());
+    }
+    tokio::task::spawn_blocking(reading).await.map_err(|error| Error::internal("the object store", error))
 }
 
 fn find(connection: &Connection, path: &BlobPath) -> Result<Option<(ObjectMeta, String)>> {

@@ -3,7 +3,7 @@
 use super::{Change, Event, Store, feed, query};
 use crate::{
     Error, Result,
-    docs::{Body, DocPath, DocsCore, Document, Number, Query, Version, Write},
+    docs::{Body, Content, DocPath, DocsCore, Document, Number, Query, Version, Write},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -56,7 +56,7 @@ fn document(row: &Row<'_>) -> Result<Document> {
     let updated_at: String = row.get(3)?;
     let updated_at = updated_at.parse::<DateTime<Utc>>().map_err(|error| Error::internal("reading a time", error))?;
     let path = DocPath::parse(&path)?;
-    Ok(Document { path, body: serde_json::from_str(&body)?, version: Version(version.to_string()), updated_at })
+    Ok(Document { path, content: Content::Text(body), version: Version(version.to_string()), updated_at })
 }
 
 fn apply(transaction: &Transaction<'_>, write: &Write, now: DateTime<Utc>) -> Result<Version> {
@@ -79,8 +79,8 @@ fn apply(transaction: &Transaction<'_>, write: &Write, now: DateTime<Utc>) -> Re
     };
     let version = after.as_ref().map_or_else(|| Version(String::new()), |document| document.version.clone());
     if before.is_some() || after.is_some() {
-        let event =
-            Event::Document { path: path.clone(), before: before.map(|d| d.body), after: after.map(|d| d.body) };
+        let body = |document: Option<Document>| document.map(|document| document.content.read()).transpose();
+        let event = Event::Document { path: path.clone(), before: body(before)?, after: body(after)? };
         feed::append(transaction, &Change { at: now, event })?;
     }
     Ok(version)
@@ -100,5 +100,6 @@ fn store(transaction: &Transaction<'_>, path: &DocPath, body: &Body, now: DateTi
         version,
         now.to_rfc3339(),
     ])?;
-    Ok(Document { path: path.clone(), body: body.clone(), version: Version(version.to_string()), updated_at: now })
+    let content = Content::Fields(body.clone());
+    Ok(Document { path: path.clone(), content, version: Version(version.to_string()), updated_at: now })
 }

@@ -20,6 +20,7 @@ use crate::{
     executions::ExecutionsCore,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::{ops::Range, sync::Arc, time::Duration};
 use url::Url;
 
@@ -86,6 +87,10 @@ impl BlobsCore for GuardedBlobs {
 
     async fn read(&self, path: &BlobPath, range: Option<Range<u64>>) -> Result<(ObjectMeta, Chunks)> {
         self.guard.repeat(|| self.core.read(path, range.clone())).await
+    }
+
+    async fn read_ranges(&self, path: &BlobPath, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.guard.repeat(|| self.core.read_ranges(path, ranges)).await
     }
 
     async fn head(&self, path: &BlobPath) -> Result<Option<ObjectMeta>> {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::safeguard::{Safeguard, holds};
 use platform::{
     DocPath, Document, Error, Query, Result, Version, Write,
-    docs::{Body, Direction, DocsCore, Number, Scope},
+    docs::{Body, Content, Direction, DocsCore, Number, Scope},
     embedded::Event,
 };
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl StoredDoc {
     fn document(&self) -> Document {
         Document {
             path: self.path.clone(),
-            body: (*self.body).clone(),
+            content: Content::Fields((*self.body).clone()),
             version: Version(self.version.to_string()),
             updated_at: self.updated_at,
         }

@@ -7,7 +7,7 @@ mod values;
 use super::{ATTEMPT, Endpoint};
 use crate::{
     Error, Result,
-    docs::{Body, DocPath, DocsCore, Document, Number, Query, Version, Write},
+    docs::{Body, Content, DocPath, DocsCore, Document, Number, Query, Version, Write},
 };
 use async_trait::async_trait;
 use firestore::{
@@ -133,7 +133,8 @@ fn document(found: proto::Document, root: &str) -> Result<Document> {
     let path = DocPath::parse(path)?;
     let time = found.update_time.unwrap_or_default();
     let updated_at = values::moment(&time).ok_or_else(|| Error::internal(WHAT, "an update time out of range"))?;
-    Ok(Document { path, body: values::body(found.fields)?, version: version_of(&time), updated_at })
+    let content = Content::Fields(values::body(found.fields)?);
+    Ok(Document { path, content, version: version_of(&time), updated_at })
 }
 
 fn version_of(time: &Timestamp) -> Version {

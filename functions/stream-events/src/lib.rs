@@ -55,9 +55,9 @@ impl RunEvent {
     }
 }
 
-/// A batch's events, from its state now to its end. Of a user's connections to runs that
-/// have not ended at most twenty are open at once. A connection lasts ten minutes at most and then is to be made again,
-/// with `Last-Event-ID`, as browsers' `EventSource` does by itself; 204 says that there is nothing more to come.
+/// A batch's events, from its state now to its end. Of a user's connections to runs that have not ended at most twenty
+/// are open at once. A connection lasts ten minutes at most and then is to be made again, with `Last-Event-ID`, as
+/// browsers' `EventSource` does by itself; 204 says that there is nothing more to come.
 #[utoipa::path(get, path = "/api/v1/batches/{batch_id}/events", tag = "batches",
     params(("batch_id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "the last event seen")),
     responses((status = 200, body = Message, content_type = "text/event-stream"),

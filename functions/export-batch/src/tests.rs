@@ -49,7 +49,7 @@ async fn a_row_that_was_rejected_begins_no_formula() {
         duplicate_of: None,
     };
     let rows = service::places::rejected(&bench.run.uid, &bench.run.job_id).unwrap();
-    bench.world.blobs.put_json(&rows, &row, platform::PutOptions::default()).await.unwrap();
+    bench.world.blobs.put_json(&rows, &row, PutOptions::default()).await.unwrap();
     bench.world.blobs.delete(&bench.result("rejected.csv")).await.unwrap();
     let table = bench.export("rejected").await.bytes;
     let record = csv::Reader::from_reader(&table[..]).into_records().next().unwrap().unwrap();

@@ -117,7 +117,7 @@ async fn rows_that_cannot_be_run_are_not_read_without_end() {
 
 #[tokio::test]
 async fn a_file_too_large_is_refused_by_what_is_known_of_it_and_not_read() {
-    let blobs = platform::Blobs::new(std::sync::Arc::new(Huge));
+    let blobs = Blobs::new(Arc::new(Huge));
     let path = BlobPath::new(places::UPLOADS, "u1/screen/library.csv").unwrap();
     let error = check(&blobs, &Ligands::Library(path), Reading::first(5, false)).await.unwrap_err();
     assert!(matches!(error, IngestError::TooLarge), "{error:?}");

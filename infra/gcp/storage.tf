@@ -6,15 +6,12 @@ locals {
     # What users drop. A run keeps a copy of what it accepted.
     uploads = {
       browsers = ["PUT"]
-      rules    = [{ action = "Delete", class = null, age = var.uploads_kept_days, prefixes = null }]
+      rules    = [{ action = "Delete", class = null, age = var.uploads_kept_days }]
     }
     # Inputs, structures, results: until their owner deletes them. After a season they are read rarely.
     artifacts = {
       browsers = ["GET", "HEAD"]
-      rules = [
-        { action = "Delete", class = null, age = 180, prefixes = ["cache/"] },
-        { action = "SetStorageClass", class = "NEARLINE", age = 90, prefixes = null },
-      ]
+      rules    = [{ action = "SetStorageClass", class = "NEARLINE", age = 90 }]
     }
     # Reports are the truth about a run, also about an old one. They are too small for a colder class to pay.
     reports = { browsers = [], rules = [] }
@@ -54,8 +51,7 @@ resource "google_storage_bucket" "bucket" {
         storage_class = lifecycle_rule.value.class
       }
       condition {
-        age            = lifecycle_rule.value.age
-        matches_prefix = lifecycle_rule.value.prefixes
+        age = lifecycle_rule.value.age
       }
     }
   }

@@ -103,10 +103,13 @@ impl Client {
         self.send(request).await
     }
 
-    /// Sends bytes to a signed link, which needs no credential.
-    pub async fn put(&self, link: &str, content: &[u8]) -> Answer {
-        let request = Request::put(inside(link)).body(Bytes::copy_from_slice(content)).unwrap();
-        self.anonymous().send(request).await
+    /// Sends bytes to the signed link of an answer of `POST /uploads`, which needs no credential.
+    pub async fn put(&self, link: &Value, content: &[u8]) -> Answer {
+        let mut request = Request::put(inside(link["upload_url"].as_str().unwrap()));
+        for (name, value) in link["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        self.anonymous().send(request.body(Bytes::copy_from_slice(content)).unwrap()).await
     }
 
     /// Follows the redirect to the file.
@@ -125,7 +128,7 @@ impl Client {
     /// Asks for an upload link and sends the library there. The object's name.
     pub async fn upload(&self, request: &Value, library: &[u8]) -> String {
         let link = self.post("/api/v1/uploads", request).await.json(201);
-        let sent = self.put(link["upload_url"].as_str().unwrap(), library).await;
+        let sent = self.put(&link, library).await;
         assert_eq!(sent.status, 200, "{}", sent.text());
         link["object"].as_str().unwrap().to_owned()
     }

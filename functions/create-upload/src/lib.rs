@@ -10,19 +10,20 @@ use service::{
     Body, Caller, Function, IdempotencyKey, Problem, Refusals, Result, World, places,
     repeat::{self, Answer, Decided, Kept},
     runs::{
+        library::MOST_BYTES,
         quota,
         screen::{self, Part, Screen},
         submit::{self, OnInvalid},
     },
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub const FUNCTION: Function = Function::http("create-upload", router);
 
 /// How long the link may be used.
-const VALID: Duration = Duration::from_secs(3600);
+const VALID: Duration = Duration::from_secs(900);
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(create_upload))
@@ -53,6 +54,7 @@ struct UploadRequest {
     strategy: Strategy,
     #[schema(minimum = 1)]
     max_concurrent: Option<u32>,
+    /// In US dollars: as for `POST /api/v1/predict/batch`.
     max_cost_usd: Option<f64>,
     /// By default `skip`: bad rows are listed in `rejected.csv`.
     on_invalid: Option<OnInvalid>,
@@ -65,6 +67,8 @@ struct Upload {
     upload_url: String,
     /// With this method.
     method: &'static str,
+    /// And with these headers, as they are: the link is signed with them. They say how large the file may be.
+    headers: BTreeMap<&'static str, String>,
     expires_at: Timestamp,
     /// The object's name in the uploads bucket; a batch tells it as its `source`.
     object: String,
@@ -113,9 +117,14 @@ async fn offer(world: &World, caller: &Caller, file_name: &str, screen: &Screen,
         Err(platform::Error::AlreadyExists(_)) => {}
         outcome => drop(outcome?),
     }
-    let upload_url = world.blobs.link(&object, Method::Put, VALID, None).await?.to_string();
-    let expires_at = Timestamp::from(world.clock.now()).plus_seconds(VALID.as_secs());
-    let upload = Upload { upload_url, method: Method::Put.as_str(), expires_at, object: object.name().to_owned() };
+    let put = Method::Put { most: MOST_BYTES };
+    let upload = Upload {
+        upload_url: world.blobs.link(&object, put, VALID, None).await?.to_string(),
+        method: put.as_str(),
+        headers: put.header().into_iter().collect(),
+        expires_at: Timestamp::from(world.clock.now()).plus_seconds(VALID.as_secs()),
+        object: object.name().to_owned(),
+    };
     // A link is as good as a password while it lasts: it is made anew, not kept.
     Ok(Decided { answer: Answer::new(StatusCode::CREATED, &upload)?, kept: Kept::Nothing, writes: vec![] })
 }

@@ -20,6 +20,8 @@ async fn a_link_leads_into_the_users_own_folder_with_the_settings_beside_it() {
     assert!(
         folder.starts_with("u1/") && file == "hits.csv.gz" && upload["upload_url"].as_str().unwrap().contains(file)
     );
+    assert_eq!(upload["headers"], json!({"x-goog-content-length-range": "0,1073741824"}));
+    assert_eq!(upload["expires_at"], json!(bench.now().plus_seconds(900)), "a quarter of an hour");
     let settings = BlobPath::new(places::UPLOADS, format!("{folder}/screen.yaml")).unwrap();
     let screen: Screen = bench.world.blobs.get_json(&settings, 10_000).await.unwrap();
     assert_eq!((screen.batch_name.as_deref(), screen.on_invalid), (Some("march"), Some(OnInvalid::Reject)));

@@ -101,3 +101,14 @@ async fn a_user_has_ten_at_most_even_when_they_are_made_at_once() {
     assert_eq!((made, refused), (10, 2));
     assert_eq!(create(&bench, "u2", &body).await.status, 201, "another user's are not counted");
 }
+
+#[tokio::test]
+async fn a_request_sent_again_under_its_key_makes_one_endpoint_and_shows_its_secret_once() {
+    let bench = Bench::new().await;
+    let ask = async |url: &str| bench.post(FUNCTION, "u1", PATH, Some("k"), &asking(url)).await;
+    let (first, again) = (ask("https://example.org/").await, ask("https://example.org/").await);
+    assert_eq!((first.status, again.status, again.text("/webhook_id")), (201, 201, first.text("/webhook_id")));
+    assert_eq!((first.text("/secret").is_empty(), &again.body["secret"]), (false, &Value::Null));
+    assert_eq!(ask("https://example.com/").await.status, 422);
+    assert_eq!(webhooks::of(&bench.world.docs, &bench.caller("u1").uid).await.unwrap().endpoints.len(), 1);
+}

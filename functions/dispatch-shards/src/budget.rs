@@ -1,6 +1,6 @@
 //! The limit a user set on a run's cost. A shard is started only if it is expected to end within it, together with all
-//! that was spent and is being spent. Where nothing more may start and nothing is at work, the run is stopped: its other
-//! shards are closed, and it ends with what it has.
+//! that was spent and is being spent. Where nothing more may start and nothing is at work, or where what is at work has
+//! come to cost as much already, the run is stopped: its shards are closed, and it ends with what it has.
 
 use domain::{Budget, LeasedShard, Price, Run, RunError, Shard, ShardState};
 use platform::{Number, Query};
@@ -24,10 +24,25 @@ pub async fn keep(
     let (budget, at_work) = look(world, run, limit_usd, held).await?;
     let affordable = budget.affordable(PRICE) as usize;
     if affordable == 0 && at_work == 0 && !wait.is_empty() {
-        stop(world, run, &budget).await?;
+        let more = format!("another shard of about {:.2} would go beyond", PRICE.of(budget.shard_seconds));
+        stop(world, run, budget.spent_seconds, &more, limit_usd).await?;
+        shards::close_open(world, &run.uid, &run.job_id).await?;
     }
     wait.truncate(affordable);
     Ok(wait)
+}
+
+/// True where nothing of the run is to be at work any more: it was stopped, or is stopped now because its shards have
+/// told of as much as it may cost.
+pub async fn is_stopped(world: &World, run: &Run) -> Result<bool> {
+    let Some(limit_usd) = run.max_cost_usd.filter(|_| run.stopped.is_none()) else { return Ok(run.stopped.is_some()) };
+    let all = Query::collection(places::shards(&run.uid, &run.job_id));
+    let [spent_seconds] = world.docs.aggregate(&all, [Number::Sum("gpu_seconds")]).await?;
+    let spent = PRICE.of(spent_seconds) >= limit_usd;
+    if spent {
+        stop(world, run, spent_seconds, "its shards are not done, and that is", limit_usd).await?;
+    }
+    Ok(spent)
 }
 
 /// What was spent, what is being spent, and how many shards are at work. What one more shard takes is told by those that
@@ -58,15 +73,11 @@ async fn look(world: &World, run: &Run, limit_usd: f64, held: &[LeasedShard]) ->
     Ok((Budget { limit_usd, spent_seconds, in_flight_seconds, shard_seconds }, at_work.len()))
 }
 
-async fn stop(world: &World, run: &Run, budget: &Budget) -> Result<()> {
-    let message = format!(
-        "the run has cost {:.2} US dollars, and another shard of about {:.2} would go beyond its limit of {:.2}",
-        PRICE.of(budget.spent_seconds),
-        PRICE.of(budget.shard_seconds),
-        budget.limit_usd,
-    );
+async fn stop(world: &World, run: &Run, spent_seconds: f64, why: &str, limit_usd: f64) -> Result<()> {
+    let spent = PRICE.of(spent_seconds);
+    let message = format!("the run has cost {spent:.2} US dollars; {why} its limit of {limit_usd:.2}");
     tracing::warn!(job.id = %run.job_id, message, "run stopped");
     let reason = RunError::new("over_budget", &message);
     runs::update(&world.docs, &run.uid, &run.job_id, |run| run.stop(reason.clone())).await?;
-    Ok(shards::close_waiting(world, &run.uid, &run.job_id).await?)
+    Ok(())
 }

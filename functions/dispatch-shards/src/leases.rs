@@ -1,5 +1,6 @@
 //! Leases: given back when their shards have ended, and turned into executions.
 
+use crate::budget;
 use domain::{
     Lease, LeasedShard, Pool, Run, Shard, ShardState, Timestamp,
     safeguard::{Safeguard, holds},
@@ -11,22 +12,19 @@ use service::{
 };
 use std::collections::BTreeMap;
 
-/// Gives back every slot whose shard no longer needs it, stops executions of runs that ended, and looks into leases
-/// that ran out.
+/// Gives back every slot whose shard no longer needs it, stops executions of runs that ended or have come to cost what
+/// they may, and looks into leases that ran out.
 pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
     let now = Timestamp::from(world.clock.now());
     for lease in &mut pool.leases {
         let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
-        let ended = run.is_none_or(|run| run.value.status.is_final());
+        let run = run.map(|run| run.value).filter(|run| !run.status.is_final());
+        let ended = match &run {
+            Some(run) => budget::is_stopped(world, run).await?,
+            None => true,
+        };
         if ended {
-            lease.held.clear();
-            if holds(Safeguard::CancelStops)
-                && let Some(execution) = &lease.execution
-                && let Err(error) = world.executions.cancel(execution).await
-            {
-                // Its workers see that the run has ended; the other leases must not wait for this answer.
-                tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
-            }
+            end(world, lease, run.is_some()).await;
             continue;
         }
         if now > lease.expires_at && holds(Safeguard::LeaseExpiry) {
@@ -42,6 +40,22 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
     }
     pool.leases.retain(|lease| !lease.held.is_empty());
     Ok(())
+}
+
+/// Stops what the lease has at work; the shards of a run that goes on to its results are closed with what they have.
+/// What fails is only told, for the other leases must not wait for it: workers see that their run or shard has ended,
+/// and shards that stay open are closed when it is their run's turn.
+async fn end(world: &World, lease: &mut Lease, closes: bool) {
+    lease.held.clear();
+    if holds(Safeguard::CancelStops)
+        && let Some(execution) = &lease.execution
+        && let Err(error) = world.executions.cancel(execution).await
+    {
+        tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
+    }
+    if closes && let Err(error) = shards::close_open(world, &lease.uid, &lease.job_id).await {
+        tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a stopped run could not be closed");
+    }
 }
 
 /// True while the shard's launch of this lease may still be at work.

@@ -118,7 +118,7 @@ async fn waiting(world: &World) -> Result<(Vec<Run>, Vec<Demand>)> {
 /// The shards of a run that may be started now: they wait, no lease holds them, and they are within its budget.
 async fn startable(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Vec<LeasedShard>> {
     if run.stopped.is_some() {
-        shards::close_waiting(world, &run.uid, &run.job_id).await?;
+        shards::close_open(world, &run.uid, &run.job_id).await?;
         return Ok(vec![]);
     }
     let held: Vec<_> = pool.held_by(&run.job_id).collect();

@@ -6,7 +6,7 @@ use domain::{Demand, Forecast, Lane, Rejected, Run, Strategy};
 use serde::Serialize;
 use serde_json::Value;
 use service::{
-    Body, Caller, Function, IdempotencyKey, Problem, Refusals, Result, World,
+    Body, Caller, Function, IdempotencyKey, Problem, Refusals, Result, World, repeat,
     runs::{
         queue::Standing,
         quote::{Quote, quote},
@@ -74,17 +74,19 @@ struct StrategyEstimate {
     refusal: Option<String>,
 }
 
-/// Judges every row, plans with every strategy, and looks at the queue. Nothing is written or started, so sent again with
-/// the same Idempotency-Key it answers anew.
+/// Judges every row, plans with every strategy, and looks at the queue. Nothing is started: sent again under its
+/// Idempotency-Key, the same request is answered as things then stand.
 #[utoipa::path(post, path = "/api/v1/estimate", tag = "batches", request_body = EstimateRequest, params(IdempotencyKey),
     responses((status = 200, body = Estimate), Refusals))]
 async fn estimate(
     caller: Caller,
     State(world): State<World>,
-    _key: IdempotencyKey,
+    IdempotencyKey(key): IdempotencyKey,
     body: Body<Value>,
 ) -> Result<Json<Estimate>> {
+    let (uid, repeatable) = (caller.uid.clone(), repeat::repeatable(key, body.digest.clone()));
     let asked = read(caller, &world, body)?;
+    repeat::note(&world, &uid, "estimate", repeatable).await?;
     let (strategy, model) = (asked.submission.strategy, asked.submission.model);
     let lane = if asked.submission.batch { Lane::Bulk } else { Lane::Interactive };
     let Quote { judged, cached, runs } = quote(&world.submitting(), asked).await?;

@@ -22,7 +22,8 @@ async fn ask(bench: &Bench, body: &Value) -> Reply {
 /// The run that a submission of this body makes.
 async fn submitted(bench: &Bench, body: &Value) -> Run {
     let batch: BatchRequest = serde_json::from_value(body.clone()).unwrap();
-    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
+    let Asked { mut submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
+    submission.account = None;
     submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap()
 }
 
@@ -127,4 +128,31 @@ async fn a_wrong_body_is_refused_like_a_submission() {
     assert_eq!((reply.status, reply.pointers()), (422, vec!["/ligands"]));
     let reply = ask(&bench, &batch(1, json!({"model": "alphafold"}))).await;
     assert_eq!((reply.status, reply.pointers()), (422, vec!["/model"]));
+}
+
+#[tokio::test]
+async fn under_its_key_the_same_request_is_answered_again_and_another_refused() {
+    let bench = Bench::new().await;
+    let post = async |body: &Value| bench.post(FUNCTION, "u1", "/api/v1/estimate", Some("k"), body).await;
+    let first = post(&batch(3, json!({}))).await;
+    let again = post(&batch(3, json!({}))).await;
+    assert_eq!((first.status, again.status, &again.body), (200, 200, &first.body));
+    assert_eq!(post(&batch(4, json!({}))).await.status, 422);
+    assert_eq!(bench.post(FUNCTION, "u2", "/api/v1/estimate", Some("k"), &batch(4, json!({}))).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_one_user_two_libraries_are_read_at_once() {
+    let bench = Bench::new().await;
+    bench.put(service::places::UPLOADS, "u1/a/library.csv", "smiles,name\nCCO,ethanol\n").await;
+    let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "library": "gs://uploads/u1/a/library.csv"});
+    let hold = || bench.world.limiter.hold(&bench.caller("u1").uid, service::Held::Libraries).unwrap();
+    let (one, two) = (hold(), hold());
+    let refused = ask(&bench, &body).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
+    assert_eq!(ask(&bench, &batch(1, json!({}))).await.status, 200, "rows of a request are at hand");
+    drop((one, two));
+    for _ in 0..3 {
+        assert_eq!(ask(&bench, &body).await.status, 200, "one after the other");
+    }
 }

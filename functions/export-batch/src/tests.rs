@@ -38,6 +38,25 @@ async fn tables_of_a_completed_batch_are_linked_as_they_were_written() {
 }
 
 #[tokio::test]
+async fn a_row_that_was_rejected_begins_no_formula() {
+    let bench = Bench::completed_batch().await;
+    let row = domain::Rejected {
+        row: 1,
+        name: "=cmd|' /C calc'!A0".into(),
+        smiles: "@SUM(A1)".into(),
+        code: "unreadable".into(),
+        reason: "-1 is no atom".into(),
+        duplicate_of: None,
+    };
+    let rows = service::places::rejected(&bench.run.uid, &bench.run.job_id).unwrap();
+    bench.world.blobs.put_json(&rows, &row, PutOptions::default()).await.unwrap();
+    bench.world.blobs.delete(&bench.result("rejected.csv")).await.unwrap();
+    let table = bench.export("rejected").await.bytes;
+    let record = csv::Reader::from_reader(&table[..]).into_records().next().unwrap().unwrap();
+    assert_eq!(record, ["1", "'=cmd|' /C calc'!A0", "'@SUM(A1)", "unreadable", "'-1 is no atom"][..]);
+}
+
+#[tokio::test]
 async fn a_table_that_is_missing_is_made_again() {
     let bench = Bench::completed_batch().await;
     for (format, name) in [("csv", "results.csv"), ("json", "batch_results.json"), ("rejected", "rejected.csv")] {

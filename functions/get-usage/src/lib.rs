@@ -17,7 +17,7 @@ fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().routes(routes!(get_usage))
 }
 
-/// The runs that were made in a month, with all they have used until now, and what they use later.
+/// The runs that were made in a month, purged ones too, with all they have used until now, and what they use later.
 #[derive(Serialize, ToSchema)]
 struct Usage {
     month: String,
@@ -26,8 +26,8 @@ struct Usage {
     gpu_seconds: f64,
     /// US dollars for these GPU seconds.
     usd: f64,
-    /// GPU seconds charged to the month's budget: those of runs that were purged too, and what runs that have not ended
-    /// are planned to take.
+    /// GPU seconds charged to the month's budget: what the runs used, and what those that have not ended are planned to
+    /// take.
     charged_gpu_seconds: f64,
     /// GPU seconds that may be charged to a month; null where there is no limit.
     limit_gpu_seconds: Option<f64>,
@@ -61,17 +61,19 @@ async fn get_usage(caller: Caller, State(world): State<World>, Query(query): Que
         sum("charged_gpu_seconds"),
     ];
     let [runs, completed, failed, gpu_seconds, charged] = world.docs.aggregate(&of_month, numbers).await?;
-        let known = Known::read(&world.docs, &caller.uid).await?;
+    let account = Known::read(&world.docs, &caller.uid).await?.account.value;
+    let purged = account.purged_in(&month);
+    let gpu_seconds = gpu_seconds + purged.gpu_seconds;
     let limit = f64::from(caller.tier.limits().gpu_minutes_per_month) * 60.0;
     Ok(Json(Usage {
-        charged_gpu_seconds: charged + known.account.value.purged_in(&month),
+        charged_gpu_seconds: charged + purged.charged_gpu_seconds,
         month,
-        runs: runs as u64,
-        ligands: Ligands { completed: completed as u64, failed: failed as u64 },
+        runs: runs as u64 + purged.runs,
+        ligands: Ligands { completed: completed as u64 + purged.completed, failed: failed as u64 + purged.failed },
         gpu_seconds,
         usd: Price::L4_US_CENTRAL1.of(gpu_seconds),
         limit_gpu_seconds: world.settings.limits.then_some(limit),
-        months: months::since_the_first_run(&world.docs, &caller, now).await?,
+        months: months::since_the_first_run(&world.docs, &caller, &account, now).await?,
     }))
 }
 

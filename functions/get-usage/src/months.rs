@@ -1,6 +1,6 @@
 //! Months of UTC as texts, `2026-11`, whose order is that of the months.
 
-use domain::Run;
+use domain::{Account, Run};
 use platform::{Direction, Docs, Query as DocQuery};
 use serde::Deserialize;
 use service::{Caller, Result, places};
@@ -18,11 +18,12 @@ pub struct UsageQuery {
     pub month: Option<String>,
 }
 
-/// Every month since the caller's first run.
-pub async fn since_the_first_run(docs: &Docs, caller: &Caller, now: String) -> Result<Vec<String>> {
+/// Every month since the caller's first run, purged or not.
+pub async fn since_the_first_run(docs: &Docs, caller: &Caller, account: &Account, now: String) -> Result<Vec<String>> {
     let first = DocQuery::collection(places::jobs(&caller.uid)).order_by("created_at", Direction::Ascending).limit(1);
     let first = docs.readable::<Run>(&first).await?;
-    let since = first.first().map_or_else(|| now.clone(), |run| run.value.created_at.month());
+    let first = first.first().map(|run| run.value.created_at.month());
+    let since = first.iter().chain(account.purged.keys()).min().unwrap_or(&now).clone();
     let mut months: Vec<_> = std::iter::successors(Some(since), |month| next(month))
         .take_while(|month| *month <= now)
         .take(MONTHS)

@@ -1,6 +1,6 @@
 use super::*;
 use serde_json::json;
-use service::testing::Bench;
+use service::{runs, testing::Bench};
 
 #[tokio::test]
 async fn a_months_runs_are_added_up_for_their_own_user_only() {
@@ -25,6 +25,30 @@ async fn a_run_counts_to_the_month_it_was_made_in_and_every_month_since_is_liste
     let (first, between, now) = (month("2023-11").await, month("2023-12").await, month("2024-01").await);
     assert_eq!((&first["ligands"]["completed"], &between["runs"], &now["runs"]), (&json!(2), &json!(0), &json!(1)));
     assert_eq!(now["months"], json!(["2024-01", "2023-12", "2023-11"]));
+}
+
+#[tokio::test]
+async fn what_purged_runs_used_stays_told_also_of_older_months() {
+    let bench = Bench::new().await;
+    let purge = async |run: &domain::Run| {
+        let purged = runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await;
+        assert!(purged.unwrap().is_none());
+    };
+    let usage = async |month: &str| bench.get(FUNCTION, "u1", &format!("/api/v1/usage?month={month}")).await.body;
+    let first = bench.finished("u1", 7).await;
+    let before = usage("2023-11").await;
+    assert_eq!((&before["runs"], &before["charged_gpu_seconds"]), (&json!(1), &json!(180.0)));
+    purge(&first).await;
+    assert_eq!(usage("2023-11").await, before);
+    bench.wait(60 * 24 * 3600);
+    purge(&bench.finished("u1", 3).await).await;
+    assert!(bench.runs("u1").await.is_empty());
+    let mut after = usage("2023-11").await;
+    assert_eq!(after["months"], json!(["2024-01", "2023-12", "2023-11"]));
+    after["months"] = before["months"].clone();
+    assert_eq!(after, before, "the older month is kept");
+    let now = usage("2024-01").await;
+    assert_eq!((&now["runs"], &now["ligands"]["completed"], &now["usd"]), (&json!(1), &json!(3), &json!(0.0523)));
 }
 
 #[tokio::test]

@@ -48,3 +48,21 @@ async fn another_users_deliveries_are_not_there() {
         assert_eq!(bench.get(FUNCTION, "u1", &format!("{path}{query}")).await.status, 400, "{query}");
     }
 }
+
+#[tokio::test]
+async fn one_that_failed_and_is_tried_again_says_when() {
+    let bench = Bench::new().await;
+    let webhook = bench.webhook("u1", "https://example.org/").await;
+    let (uid, now) = (bench.caller("u1").uid, bench.now());
+    let run = bench.submit("u1", 1).await;
+    let mut delivery =
+        Delivery::new("msg_a".into(), uid, webhook.id.clone(), "batch.failed", Some(run.job_id), "{}".into(), now);
+    delivery.claim(now);
+    let outcome = DeliveryOutcome { status: Some(503), retry_after: Some(120), ..Default::default() };
+    delivery.record(1, outcome, now);
+    bench.world.docs.create(&places::delivery(&delivery.uid, "msg_a"), &delivery).await.unwrap();
+    let path = format!("/api/v1/webhooks/{}/deliveries", webhook.id);
+    let shown = bench.get(FUNCTION, "u1", &path).await.body["deliveries"][0].clone();
+    assert_eq!((&shown["state"], &shown["next_attempt_at"]), (&json!("waiting"), &json!(now.plus_seconds(120))));
+    assert_eq!(shown["attempts"][0]["status"], 503);
+}

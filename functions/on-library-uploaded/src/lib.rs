@@ -141,7 +141,9 @@ async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
     let judged = match check(&world.blobs, ligands, Reading::first(MOST_LIGANDS, false)).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
-        Err(IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooLarge) => return Ok(None),
+        Err(
+            IngestError::Library(_) | IngestError::TooMany(_) | IngestError::TooManyRows(_) | IngestError::TooLarge,
+        ) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok((judged.invalid > 0).then(|| {

@@ -63,3 +63,17 @@ async fn who_is_no_operator_repairs_nothing_and_half_a_name_is_refused() {
     assert_eq!(ask(&bench, "u2", json!({"uid": "u2", "job_id": run.job_id})).await.status, 404);
     assert_eq!(bench.run(&run).await, run);
 }
+
+#[tokio::test]
+async fn a_repair_sent_again_under_its_key_is_answered_as_the_first_time_and_done_once() {
+    let bench = bench().await;
+    let lost = bench.submit("u1", 2).await;
+    let ask = async |body: Value| bench.post(FUNCTION, "u2", "/api/v1/system/repair", Some("k"), &body).await;
+    bench.wait(60);
+    let first = ask(json!({})).await;
+    bench.wait(60);
+    let again = ask(json!({})).await;
+    assert_eq!((kinds(&first), &again.body), (vec![RepairKind::ToldAgain], &first.body));
+    assert_eq!(bench.run(&lost).await.nudges, 1);
+    assert_eq!(ask(json!({"uid": "u1", "job_id": lost.job_id})).await.status, 422);
+}

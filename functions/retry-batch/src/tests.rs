@@ -88,3 +88,14 @@ async fn a_batch_that_runs_or_lacks_nothing_or_is_anothers_is_not_run_again() {
     assert_eq!(bench.ask(FUNCTION, Method::POST, "u2", &uri(&complete)).await.status, 404);
     assert_eq!((bench.runs("u1").await.len(), bench.runs("u2").await.len()), (2, 0));
 }
+
+#[tokio::test]
+async fn under_its_key_a_retry_is_answered_again_and_one_of_another_batch_is_refused() {
+    let bench = Bench::new().await;
+    let first = with_failures(&bench).await;
+    let ask = async |path: &str| bench.post(FUNCTION, "u1", path, Some("k"), &serde_json::Value::Null).await;
+    let (one, two) = (ask(&uri(&first)).await, ask(&uri(&first)).await);
+    assert_eq!((one.status, two.status, two.text("/batch_id")), (202, 202, one.text("/batch_id")));
+    let other = bench.finished("u1", 2).await;
+    assert_eq!((ask(&uri(&other)).await.status, bench.runs("u1").await.len()), (422, 3));
+}

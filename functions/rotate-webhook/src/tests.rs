@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::Value;
 use service::testing::{Bench, Reply};
 
 async fn rotate(bench: &Bench, user: &str, id: &WebhookId) -> Reply {
@@ -40,4 +41,21 @@ async fn another_users_secret_cannot_be_changed() {
     let webhook = bench.webhook("u1", "https://example.org/").await;
     let before = signing(&bench, &webhook.id).await;
     assert_eq!((rotate(&bench, "u2", &webhook.id).await.status, signing(&bench, &webhook.id).await), (404, before));
+}
+
+#[tokio::test]
+async fn a_rotation_sent_again_under_its_key_is_one_and_its_secret_is_not_shown_again() {
+    let bench = Bench::new().await;
+    let (webhook, other) =
+        (bench.webhook("u1", "https://example.org/").await, bench.webhook("u1", "https://example.org/").await);
+    let rotate = async |id: &WebhookId| {
+        bench.post(FUNCTION, "u1", &format!("/api/v1/webhooks/{id}/rotate"), Some("k"), &Value::Null).await
+    };
+    let first = rotate(&webhook.id).await;
+    let secrets = signing(&bench, &webhook.id).await;
+    let again = rotate(&webhook.id).await;
+    assert_eq!((first.status, again.status, &again.body["secret"]), (200, 200, &Value::Null));
+    assert_eq!((signing(&bench, &webhook.id).await, secrets.len()), (secrets.clone(), 2), "rotated once");
+    assert_eq!(secrets[0], first.text("/secret"));
+    assert_eq!(rotate(&other.id).await.status, 422, "the key stands for that webhook");
 }

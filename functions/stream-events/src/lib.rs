@@ -14,7 +14,7 @@ use domain::{Cost, JobId, JobType, Progress, Run, RunError, Status, Timestamp};
 use message::Message;
 use platform::{Clock, Docs, Versioned};
 use serde::Serialize;
-use service::{Caller, Function, Path, Refusals, Result, World, runs};
+use service::{Caller, Function, Held, Limiter, Path, Refusals, Result, World, runs};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -55,8 +55,9 @@ impl RunEvent {
     }
 }
 
-/// A batch's events, from its state now to its end. A connection lasts ten minutes at most and then is to be made again,
-/// with `Last-Event-ID`, as browsers' `EventSource` does by itself; 204 says that there is nothing more to come.
+/// A batch's events, from its state now to its end. Of a user's connections to runs that have not ended at most twenty
+/// are open at once. A connection lasts ten minutes at most and then is to be made again, with `Last-Event-ID`, as
+/// browsers' `EventSource` does by itself; 204 says that there is nothing more to come.
 #[utoipa::path(get, path = "/api/v1/batches/{batch_id}/events", tag = "batches",
     params(("batch_id" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "the last event seen")),
     responses((status = 200, body = Message, content_type = "text/event-stream"),
@@ -65,11 +66,12 @@ async fn batch_events(
     caller: Caller,
     State(docs): State<Docs>,
     State(clock): State<Clock>,
+    State(limiter): State<Limiter>,
     headers: HeaderMap,
     Path(id): Path<JobId>,
 ) -> Result<Response> {
     let run = runs::find_batch(&docs, &caller, &id).await?;
-    Ok(events(docs, clock, run, &headers))
+    events(docs, clock, &limiter, run, &headers)
 }
 
 /// The same of any job.
@@ -81,19 +83,23 @@ async fn job_events(
     caller: Caller,
     State(docs): State<Docs>,
     State(clock): State<Clock>,
+    State(limiter): State<Limiter>,
     headers: HeaderMap,
     Path(id): Path<JobId>,
 ) -> Result<Response> {
     let run = runs::find(&docs, &caller, &id).await?;
-    Ok(events(docs, clock, run, &headers))
+    events(docs, clock, &limiter, run, &headers)
 }
 
-fn events(docs: Docs, clock: Clock, run: Versioned<Run>, headers: &HeaderMap) -> Response {
+fn events(docs: Docs, clock: Clock, limiter: &Limiter, run: Versioned<Run>, headers: &HeaderMap) -> Result<Response> {
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     if run.value.status.is_final() && seen == Some(run.version.0.as_str()) {
-        return StatusCode::NO_CONTENT.into_response();
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Sse::new(stream::of(docs, clock, run.path, seen.map(str::to_owned))).into_response()
+    // Of a run that has ended there is one event, and the connection is over.
+    let lasts = !run.value.status.is_final();
+    let hold = lasts.then(|| limiter.hold(&run.value.uid, Held::Streams)).transpose()?;
+    Ok(Sse::new(stream::of(docs, clock, run.path, seen.map(str::to_owned), hold)).into_response())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use axum::response::sse::Event;
 use domain::{Run, Timestamp};
 use futures::{Stream, stream};
 use platform::{Clock, DocPath, Docs};
+use service::Hold;
 use std::time::Duration;
 
 /// How often the document is looked at: it is written about once a second at most.
@@ -24,6 +25,8 @@ struct Watch {
     until: Timestamp,
     heartbeat: Timestamp,
     over: bool,
+    /// Its place among the streams of its user, until the client has gone.
+    _hold: Option<Hold>,
 }
 
 /// The events of a run after the one that was `seen`. Ends with the run, when its time is up, or when the run is gone.
@@ -32,10 +35,11 @@ pub(crate) fn of(
     clock: Clock,
     path: DocPath,
     seen: Option<String>,
+    hold: Option<Hold>,
 ) -> impl Stream<Item = Result<Event, axum::Error>> {
     let now = Timestamp::from(clock.now());
     let (until, heartbeat) = (now.plus_seconds(CONNECTION_SECONDS), now.plus_seconds(HEARTBEAT_SECONDS));
-    let watch = Watch { docs, clock, path, seen, until, heartbeat, over: false };
+    let watch = Watch { docs, clock, path, seen, until, heartbeat, over: false, _hold: hold };
     stream::unfold(watch, |mut watch| async { watch.next().await.map(|event| (event, watch)) })
 }
 

@@ -3,7 +3,7 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 use service::testing::Bench;
 use std::time::Duration;
@@ -90,6 +90,55 @@ async fn a_silent_connection_is_kept_alive_and_ends_after_ten_minutes() {
 }
 
 #[tokio::test]
+async fn a_user_has_twenty_streams_at_once_and_one_that_is_closed_makes_room() {
+    let bench = Bench::new().await;
+    let (run, other) = (bench.submit("u1", 2).await, bench.submit("u2", 2).await);
+    let mut open = vec![];
+    for _ in 0..20 {
+        open.push(connect(&bench, "u1", &run, None).await);
+    }
+    assert!(open.iter().all(|response| response.status() == StatusCode::OK));
+    let refused = connect(&bench, "u1", &run, None).await;
+    assert_eq!(
+        (refused.status(), refused.headers()["retry-after"].to_str().unwrap()),
+        (StatusCode::TOO_MANY_REQUESTS, "30")
+    );
+    assert_eq!(connect(&bench, "u2", &other, None).await.status(), StatusCode::OK);
+    open.pop();
+    assert_eq!(connect(&bench, "u1", &run, None).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_lost_its_connection_during_the_run_goes_on_after_what_it_saw() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    let mut first = connect(&bench, "u1", &run, None).await.into_body().into_data_stream();
+    let begun = first.next().await.unwrap().unwrap();
+    let seen = events(std::str::from_utf8(&begun).unwrap())[0].0.clone();
+    drop(first);
+    let response = connect(&bench, "u1", &run, Some(&seen)).await;
+    let text = read(&bench, response, async |second| match second {
+        3 => {
+            bench
+                .change(&run, |run| {
+                    run.count(2, 0, 5);
+                    true
+                })
+                .await;
+        }
+        6 => {
+            let now = bench.now();
+            bench.change(&run, |run| run.cancel(now)).await;
+        }
+        _ => {}
+    })
+    .await;
+    let told: Vec<_> = events(&text).into_iter().map(|(_, data)| data).collect();
+    assert_eq!(told.len(), 2, "what was seen is not told again");
+    assert_eq!((&told[0]["progress"]["completed"], &told[1]["status"]), (&2.into(), &"cancelled".into()));
+}
+
+#[tokio::test]
 async fn another_users_run_has_no_events() {
     let bench = Bench::new().await;
     let run = bench.submit("u1", 2).await;
@@ -108,6 +157,8 @@ async fn the_fields_a_frontend_may_listen_to_are_those_the_readme_lists() {
     fields.sort_unstable();
     let mut sorted = listed.clone();
     sorted.sort_unstable();
-    sorted.retain(|name| !["ligand_smiles", "item", "row", "traceparent", "stopped", "retry_of", "retried_by"].contains(name));
+    sorted.retain(|name| {
+        !["ligand_smiles", "item", "row", "traceparent", "stopped", "retry_of", "retried_by"].contains(name)
+    });
     assert_eq!(sorted, fields);
 }

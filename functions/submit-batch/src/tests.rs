@@ -266,3 +266,17 @@ async fn objects_are_written_before_the_document_that_tells_of_them() {
     assert!(happened[..2].iter().all(|event| !is_run(event)) && happened[2..].iter().all(is_run));
     assert_eq!(happened.len(), 4, "items, rejected rows, the run with its user's account");
 }
+
+#[tokio::test]
+async fn of_one_user_two_libraries_are_read_at_once() {
+    let bench = Bench::new().await;
+    bench.put(places::UPLOADS, "u1/abl1/library.smi", "CCO ethanol\n").await;
+    let body = with(json!({"ligands": null, "library": "gs://uploads/u1/abl1/library.smi"}));
+    let hold = || bench.world.limiter.hold(&bench.caller("u1").uid, service::Held::Libraries).unwrap();
+    let (one, _two) = (hold(), hold());
+    let refused = send(&bench, &body).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
+    nothing_is_left(&bench).await;
+    drop(one);
+    assert_eq!(send(&bench, &body).await.status, 202);
+}

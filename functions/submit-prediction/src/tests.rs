@@ -1,7 +1,7 @@
 use super::*;
-use domain::{JobType, Lane};
+use domain::{JobType, Lane, Tier};
 use serde_json::{Value, json};
-use service::testing::{Bench, SEQUENCE};
+use service::testing::{Bench, Reply, SEQUENCE};
 
 const PATH: &str = "/api/v1/predict";
 
@@ -60,4 +60,36 @@ async fn every_wrong_field_is_named() {
         assert_eq!((reply.status, reply.pointers()), (422, vec![pointer]), "{change} {reply:?}");
     }
     assert!(bench.runs("u1").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_limit_that_leaves_no_room_is_told_in_the_body_and_in_the_fields() {
+    let bench = Bench::new().await;
+    bench.change_account("u1", |account| account.tier = Some(Tier::Default)).await;
+    let submit = async || bench.post(FUNCTION, "u1", PATH, None, &prediction()).await;
+    let fields = |reply: &Reply| {
+        let names = ["ratelimit-limit", "x-ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after"];
+        names.map(|name| reply.header(name).to_owned())
+    };
+    assert_eq!((submit().await.status, submit().await.status), (202, 202));
+    let refused = submit().await;
+    assert_eq!((refused.status, refused.body["retry_after"].clone()), (429, json!(60)));
+    assert_eq!(fields(&refused), ["2", "2", "0", "60", "60"], "of the predictions at once, not of the requests");
+    let limit =
+        json!({"name": "concurrent_jobs", "tier": "default", "limit": 2, "used": 2, "wanted": 1, "resets_at": null});
+    assert_eq!(refused.body["limit"], limit);
+    for run in bench.runs("u1").await {
+        let spent = |run: &mut domain::Run| {
+            run.cost.gpu_seconds = 1790.0;
+            run.cancel(service::testing::start())
+        };
+        bench.change(&run, spent).await;
+    }
+    let spent = submit().await;
+    assert_eq!((spent.status, spent.header("retry-after")), (402, ""), "waiting for the month to end is no retry");
+    assert_eq!(fields(&spent)[..4], ["60", "60", "0", "1388800"], "until the first of December");
+    assert_eq!(
+        (&spent.body["limit"]["name"], &spent.body["limit"]["used"]),
+        (&json!("gpu_minutes_per_month"), &json!(60))
+    );
 }

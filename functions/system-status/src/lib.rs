@@ -1,7 +1,7 @@
 //! `GET /api/v1/system/status`: are the parts there, and do runs move on?
 
 use axum::{Json, extract::State};
-use domain::{DeadLetterRecord, Pool, Repair, RepairKind, Repairs, Role, Run, Status, Timestamp};
+use domain::{DeadLetterRecord, Pool, Repair, RepairKind, Repairs, Run, Status, Timestamp};
 use platform::{BlobPath, Direction, Query};
 use serde::Serialize;
 use serde_json::json;
@@ -37,7 +37,7 @@ struct SystemStatus {
     /// Null where the documents do not answer.
     completion_monitor: Option<CompletionMonitor>,
     gpus: Gpus,
-    /// What names users and their runs: for operators, null for others.
+    /// What names users and their runs: for operators, with a token or a key of the scope `manage`; null for others.
     operator: Option<OperatorView>,
 }
 
@@ -125,8 +125,7 @@ async fn system_status(caller: Caller, State(world): State<World>) -> Result<Jso
     let (capacity, leased) = (world.settings.gpu_capacity, pool.in_use());
     let free_gpus = capacity.saturating_sub(leased);
     let completion_monitor = monitor(&world, free_gpus, now).await.ok();
-    let is_operator = caller.roles.contains(&Role::Admin);
-    let operator = if is_operator { operator_view(&world, &pool, now).await.ok() } else { None };
+    let operator = if caller.is_operator() { operator_view(&world, &pool, now).await.ok() } else { None };
     let moves_on = completion_monitor.as_ref().is_some_and(|monitor| monitor.stuck == 0);
     let healthy = moves_on && components.iter().all(|part| part.status == Health::Healthy);
     Ok(Json(SystemStatus {

@@ -1,5 +1,5 @@
 use super::*;
-use domain::Account;
+use domain::{Account, Role, Scope};
 use service::testing::{Bench, user};
 
 async fn status(bench: &Bench) -> serde_json::Value {
@@ -90,4 +90,7 @@ async fn operators_alone_see_whose_run_is_stuck_and_why_and_who_holds_gpus() {
     );
     assert!(operator["stuck"][0]["why"].as_str().unwrap().contains("shards are not written"));
     assert_eq!((&operator["leases"][0]["gpus"], &operator["leases"][0]["uid"]), (&3.into(), &"u1".into()));
+    bench.key("reader", "u1", &[Scope::Read, Scope::Submit]).await;
+    let reply = bench.get(FUNCTION, "reader", "/api/v1/system/status").await;
+    assert_eq!((reply.status, &reply.body["operator"]), (200, &serde_json::Value::Null), "a key that may not manage");
 }

@@ -36,3 +36,16 @@ async fn nobody_elses_endpoint_and_no_disabled_one_is_tried() {
     assert_eq!(test(&bench, "u1", &webhook).await.status, 409);
     assert_eq!(bench.published(places::WEBHOOKS).await, 0);
 }
+
+#[tokio::test]
+async fn a_test_sent_again_under_its_key_is_one_message() {
+    let bench = Bench::new().await;
+    let webhook = bench.webhook("u1", "https://example.org/").await;
+    let path = format!("/api/v1/webhooks/{}/test", webhook.id);
+    let ask = async |key| bench.post(FUNCTION, "u1", &path, Some(key), &json!(null)).await;
+    let (first, again, other) = (ask("k1").await, ask("k1").await, ask("k2").await);
+    assert_eq!((again.status, &again.body), (202, &first.body));
+    assert_ne!(other.body, first.body);
+    let made = platform::Query::collection(places::deliveries(&bench.caller("u1").uid));
+    assert_eq!(bench.world.docs.count(&made).await.unwrap(), 2);
+}

@@ -3,17 +3,17 @@
 use crate::Cloud;
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Path, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::StreamExt;
-use platform::{BlobPath, Method, PutOptions};
+use platform::{BlobPath, Method, PutOptions, blobs::LENGTH_RANGE};
 use serde::Deserialize;
 use service::{Trigger, World, start::stopped};
-use std::io;
+use std::{error::Error, io};
 use tokio::net::TcpListener;
 
 /// Everything that is reached over HTTP.
@@ -45,6 +45,11 @@ fn allowed(cloud: &Cloud, bucket: String, name: String, method: Method, link: &S
 }
 
 const FORBIDDEN: (StatusCode, &str) = (StatusCode::FORBIDDEN, "the link is not valid, or not any more\n");
+/// As Cloud Storage answers.
+const UNBOUNDED: (StatusCode, &str) =
+    (StatusCode::BAD_REQUEST, "MalformedSecurityHeader: send x-goog-content-length-range as it came with the link\n");
+const TOO_LARGE: (StatusCode, &str) =
+    (StatusCode::BAD_REQUEST, "EntityTooLarge: the file is larger than x-goog-content-length-range allows\n");
 
 async fn download(
     State(cloud): State<Cloud>,
@@ -75,12 +80,37 @@ async fn upload(
     Query(link): Query<Signature>,
     request: Request,
 ) -> Response {
-    let Some(path) = allowed(&cloud, bucket, name, Method::Put, &link) else { return FORBIDDEN.into_response() };
-    let chunks = request.into_body().into_data_stream().map(|chunk| chunk.map_err(io::Error::other)).boxed();
+    let Some(most) = most(request.headers()) else { return UNBOUNDED.into_response() };
+    let method = Method::Put { most };
+    let Some(path) = allowed(&cloud, bucket, name, method, &link) else { return FORBIDDEN.into_response() };
+    let mut left = most;
+    let bounded = move |chunk: Result<Bytes, axum::Error>| {
+        let chunk = chunk.map_err(io::Error::other)?;
+        left = left.checked_sub(chunk.len() as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(chunk)
+    };
+    let chunks = request.into_body().into_data_stream().map(bounded).boxed();
     match cloud.world.blobs.put(&path, chunks, PutOptions::default()).await {
         Ok(_) => StatusCode::OK.into_response(),
+        Err(error) if is_too_large(&error) => TOO_LARGE.into_response(),
         Err(error) => failed(&error),
     }
+}
+
+/// The most bytes that a request says its link allows; whether that is so, the signature tells.
+fn most(headers: &HeaderMap) -> Option<u64> {
+    headers.get(LENGTH_RANGE)?.to_str().ok()?.strip_prefix("0,")?.parse().ok()
+}
+
+fn is_too_large(error: &platform::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::FileTooLarge) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn failed(error: &platform::Error) -> Response {

@@ -2,9 +2,10 @@
 //! replaced by compare-and-set in the same commit as what it counts, so that a user's submissions come one after the
 //! other and no counter drifts. Rules only: who reads and writes it is elsewhere.
 
-use crate::{Limits, Role, Tier, Timestamp};
+use crate::{Limits, Role, Run, Tier, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// How runs of one kind are limited.
 struct Kind {
@@ -50,8 +51,8 @@ pub struct Account {
     pub jobs: Window,
     /// Batches of this day.
     pub batches: Window,
-    /// What purged runs had cost, which no document tells any more.
-    pub purged: Spent,
+    /// What purged runs came to, which no document tells any more, by the month (`2026-11`) that they are charged to.
+    pub purged: BTreeMap<String, Purged>,
     /// Raised with every change of the user's API keys, so that two of them cannot both be the last that is allowed.
     pub key_changes: u32,
     /// What else stands in the document stays in it.
@@ -68,13 +69,16 @@ pub struct Window {
     pub used: u32,
 }
 
-/// GPU seconds of one month.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What the purged runs of one month came to, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Spent {
-    /// `2026-11`
-    pub month: String,
+pub struct Purged {
+    pub runs: u64,
+    /// Ligands, or designs.
+    pub completed: u64,
+    pub failed: u64,
     pub gpu_seconds: f64,
+    pub charged_gpu_seconds: f64,
 }
 
 /// What a submission asks for.
@@ -160,17 +164,19 @@ impl Account {
         self.roles.clone().unwrap_or_else(|| claimed.to_vec())
     }
 
-    /// GPU seconds that purged runs of this month had cost.
-    pub fn purged_in(&self, month: &str) -> f64 {
-        if self.purged.month == month { self.purged.gpu_seconds } else { 0.0 }
+    /// What purged runs of this month came to.
+    pub fn purged_in(&self, month: &str) -> Purged {
+        self.purged.get(month).copied().unwrap_or_default()
     }
 
-    /// Keeps what a run had cost that is being purged. What older months had cost is forgotten.
-    pub fn keep_spent(&mut self, month: &str, gpu_seconds: f64) {
-        let before = self.purged_in(month);
-        if month >= self.purged.month.as_str() {
-            self.purged = Spent { month: month.to_owned(), gpu_seconds: before + gpu_seconds };
-        }
+    /// Keeps what a run came to that is being purged.
+    pub fn keep(&mut self, run: &Run) {
+        let kept = self.purged.entry(run.month.clone()).or_default();
+        kept.runs += 1;
+        kept.completed += u64::from(run.progress.completed);
+        kept.failed += u64::from(run.progress.failed);
+        kept.gpu_seconds += run.cost.gpu_seconds;
+        kept.charged_gpu_seconds += run.charged_gpu_seconds;
     }
 
     /// Counts a submission, or says which limit leaves no room for it: then nothing is counted. `limits` are those of
@@ -191,7 +197,8 @@ impl Account {
             return over(LimitKind::LigandsPerBatch, limits.ligands_per_batch, 0, ligands.into(), None, None);
         }
         let minutes = |seconds: f64| (seconds / 60.0).ceil() as u64;
-        let (budget, spent) = (limits.gpu_minutes_per_month, holding.gpu_seconds + self.purged_in(&now.month()));
+        let (budget, spent) =
+            (limits.gpu_minutes_per_month, holding.gpu_seconds + self.purged_in(&now.month()).charged_gpu_seconds);
         if spent + gpu_seconds > f64::from(budget) * 60.0 {
             let (used, wanted) = (minutes(spent), minutes(gpu_seconds));
             return over(LimitKind::GpuMinutesPerMonth, budget, used, wanted, Some(now.next_month()), None);

@@ -28,7 +28,7 @@ mod tier;
 mod time;
 mod webhook;
 
-pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Spent, Window, roles};
+pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Purged, Window, roles};
 pub use cost::{Budget, Cost, Price};
 pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use forecast::{Forecast, forecast};

@@ -148,7 +148,8 @@ pub struct Run {
     pub priority: Priority,
     pub strategy: Strategy,
     pub max_concurrent: Option<u32>,
-    /// What it may cost, in US dollars: no shard is started that would go beyond.
+    /// What it may cost, in US dollars: no shard is started that would go beyond, and what is at work is stopped when it
+    /// has come to cost as much.
     pub max_cost_usd: Option<f64>,
     pub ranking: Ranking,
     pub plan: Option<Plan>,
@@ -285,6 +286,12 @@ impl Run {
     pub fn charge(&mut self) {
         let planned = self.plan.as_ref().filter(|_| !self.status.is_final()).map_or(0.0, |plan| plan.gpu_seconds);
         self.charged_gpu_seconds = planned.max(self.cost.gpu_seconds);
+    }
+
+    /// Is charged with what its workers spent and did not live to tell. True if that changed something.
+    pub fn charge_unheard(&mut self, gpu_seconds: f64) -> bool {
+        let charged = self.charged_gpu_seconds.max(self.cost.gpu_seconds + gpu_seconds);
+        std::mem::replace(&mut self.charged_gpu_seconds, charged) != charged
     }
 
     /// The run cannot go on. True if that changed something.

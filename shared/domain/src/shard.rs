@@ -172,6 +172,13 @@ impl Shard {
         true
     }
 
+    /// GPU seconds that its worker has spent since its last word, in a run that ended at `end`: no more than a shard is
+    /// `planned` to take.
+    pub fn unheard(&self, end: Timestamp, planned: f64) -> f64 {
+        let at_work = matches!(self.state, ShardState::Launched | ShardState::Running) && !self.is_closing();
+        if at_work { end.seconds_since(self.updated_at).clamp(0.0, planned) } else { 0.0 }
+    }
+
     /// Its execution is gone: the shard waits for another one. True if that changed something.
     pub fn take_back(&mut self, now: Timestamp) -> bool {
         let lost = matches!(self.state, ShardState::Launched | ShardState::Running);

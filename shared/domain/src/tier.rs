@@ -179,6 +179,22 @@ mod tests {
         }
     }
 
+    /// The table of the design, row by row.
+    #[test]
+    fn the_limits_are_those_of_the_design() {
+        let row =
+            |name: &str| Tier::ALL.map(|tier| serde_json::to_value(tier.limits()).unwrap()[name].as_u64().unwrap());
+        assert_eq!(Tier::ALL.map(Tier::as_str), ["default", "premium", "enterprise", "admin"]);
+        assert_eq!(row("requests_per_minute"), [60, 300, 1_000, 10_000]);
+        assert_eq!(row("jobs_per_hour"), [10, 50, 200, 1_000]);
+        assert_eq!(row("batches_per_day"), [2, 10, 50, 200]);
+        assert_eq!(row("downloads_per_minute"), [20, 100, 500, 1_000]);
+        assert_eq!(row("gpu_minutes_per_month"), [60, 300, 1_800, 10_000]);
+        assert_eq!(row("concurrent_jobs"), [2, 5, 20, 100]);
+        assert_eq!(row("concurrent_batches"), [1, 3, 10, 50]);
+        assert_eq!(row("ligands_per_batch"), [1_500, 10_000, 1_000_000, 1_000_000]);
+    }
+
     #[test]
     fn a_tier_that_does_not_exist_is_the_least_one() {
         for slip in ["\"gold\"", "\"Admin\"", "7", "null", "[\"admin\"]", "{}"] {

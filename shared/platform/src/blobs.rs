@@ -102,18 +102,32 @@ impl PutOptions {
     }
 }
 
+/// Says how large what is sent to a link may be: Cloud Storage's name of a header.
+pub const LENGTH_RANGE: &str = "x-goog-content-length-range";
+
 /// What a signed link allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
-    Put,
+    /// To write an object of `most` bytes at most.
+    Put {
+        most: u64,
+    },
 }
 
 impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
-            Method::Put => "PUT",
+            Method::Put { .. } => "PUT",
+        }
+    }
+
+    /// A header that the link is signed with: it is good for nothing without it.
+    pub fn header(self) -> Option<(&'static str, String)> {
+        match self {
+            Method::Get => None,
+            Method::Put { most } => Some((LENGTH_RANGE, format!("0,{most}"))),
         }
     }
 }

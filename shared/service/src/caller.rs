@@ -53,6 +53,11 @@ impl Caller {
         places::job(&self.uid, id)
     }
 
+    /// True for who [`Admin`] lets in.
+    pub fn is_operator(&self) -> bool {
+        self.roles.contains(&Role::Admin) && self.scopes.contains(&Scope::Manage)
+    }
+
     fn needs(&self, scope: Scope) -> Result<(), Problem> {
         if self.scopes.contains(&scope) {
             return Ok(());

@@ -7,12 +7,13 @@ use futures::future::BoxFuture;
 use jsonwebtoken::jwk::JwkSet;
 use std::{
     error::Error,
+    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
 /// Between two fetches, however many tokens name unknown keys.
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
-/// The same where no keys are at hand at all.
+/// The same where none were ever had.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(2);
 /// Keys that could not be renewed for so long are given up.
 const STALE: TimeDelta = TimeDelta::hours(24);
@@ -40,6 +41,7 @@ pub struct KeyCache {
 
 struct Known {
     keys: Arc<JwkSet>,
+    /// The beginning of time where there never were any.
     fresh_until: DateTime<Utc>,
     asked_at: Option<DateTime<Utc>>,
     /// What the last fetch ended with.
@@ -78,13 +80,13 @@ impl KeyCache {
 
     fn is_due(&self, key: &str, now: DateTime<Utc>) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = if known.keys.keys.is_empty() { FIRST_PAUSE } else { PAUSE };
+        let pause = if known.fresh_until == DateTime::<Utc>::MIN_UTC { FIRST_PAUSE } else { PAUSE };
         let rested = known.asked_at.is_none_or(|asked| now - asked >= pause);
         rested && (known.fresh_until <= now || known.keys.find(key).is_none())
     }
 
     async fn fetch(&self, now: DateTime<Utc>) {
-        let outcome = (self.fetch)().await;
+        let outcome = (self.fetch)().await.and_then(with_keys);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.asked_at = Some(now);
         match outcome {
@@ -100,6 +102,11 @@ impl KeyCache {
             }
         }
     }
+}
+
+/// An answer without a single key is none: no token could be good.
+fn with_keys(fetched: Fetched) -> Result<Fetched, FetchError> {
+    if fetched.keys.keys.is_empty() { Err(Arc::new(io::Error::other("the key set is empty"))) } else { Ok(fetched) }
 }
 
 /// Fetches over HTTPS, and reads from `Cache-Control` how long the answer is good for.
@@ -137,24 +144,34 @@ mod tests {
         time::Duration,
     };
 
-    /// A provider that counts how often it is asked, has the keys `k1` and then `k1` and `k2`, and is away when told.
-    fn provider() -> (Arc<KeyCache>, Arc<AtomicUsize>, Arc<Mutex<bool>>) {
-        let (asked, away) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(false)));
-        let (count, gone) = (asked.clone(), away.clone());
+    #[derive(Clone, Copy, PartialEq)]
+    enum Provider {
+        There,
+        Away,
+        Empty,
+    }
+
+    /// A provider that counts how often it is asked, has the keys `k1` and then `k1` and `k2`, and is away, or there
+    /// without a key, when told.
+    fn provider() -> (Arc<KeyCache>, Arc<AtomicUsize>, Arc<Mutex<Provider>>) {
+        let (asked, state) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Provider::There)));
+        let (count, stands) = (asked.clone(), state.clone());
         let fetch: Fetch = Box::new(move || {
-            let (n, gone) = (count.fetch_add(1, Ordering::SeqCst), *gone.lock().unwrap());
+            let (n, stands) = (count.fetch_add(1, Ordering::SeqCst), *stands.lock().unwrap());
             Box::pin(async move {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                if gone {
-                    return Err(Arc::new(std::io::Error::other("away")) as FetchError);
-                }
-                let names: &[&str] = if n == 0 { &["k1"] } else { &["k1", "k2"] };
+                let names: &[&str] = match (stands, n) {
+                    (Provider::Away, _) => return Err(Arc::new(io::Error::other("away")) as FetchError),
+                    (Provider::Empty, _) => &[],
+                    (Provider::There, 0) => &["k1"],
+                    (Provider::There, _) => &["k1", "k2"],
+                };
                 let key = |kid: &&str| json!({"kty": "RSA", "kid": kid, "n": "AQAB", "e": "AQAB", "alg": "RS256"});
                 let keys = json!({"keys": names.iter().map(key).collect::<Vec<_>>()});
                 Ok(Fetched { keys: serde_json::from_value(keys).unwrap(), fresh_for: TimeDelta::minutes(10) })
             })
         });
-        (Arc::new(KeyCache::new(fetch)), asked, away)
+        (Arc::new(KeyCache::new(fetch)), asked, state)
     }
 
     fn at(minutes: i64) -> DateTime<Utc> {
@@ -189,25 +206,54 @@ mod tests {
 
     #[tokio::test]
     async fn stale_keys_serve_for_a_day_while_the_provider_is_away() {
-        let (cache, asked, away) = provider();
+        let (cache, asked, state) = provider();
         cache.refresh("k1", at(0)).await.unwrap();
-        *away.lock().unwrap() = true;
+        *state.lock().unwrap() = Provider::Away;
         for minute in 11..=15 {
             cache.refresh("k1", at(minute)).await.unwrap();
             assert!(cache.current().find("k1").is_some());
         }
         assert_eq!(asked.load(Ordering::SeqCst), 6, "once a minute");
         assert!(cache.refresh("k1", at(11 + 24 * 60)).await.is_err(), "given up");
-        *away.lock().unwrap() = false;
+        *state.lock().unwrap() = Provider::There;
         cache.refresh("k1", at(12 + 24 * 60)).await.unwrap();
         assert!(cache.current().find("k1").is_some());
     }
 
     #[tokio::test]
     async fn a_provider_that_was_never_reached_is_an_error_of_ours() {
-        let (cache, _, away) = provider();
-        *away.lock().unwrap() = true;
+        let (cache, _, state) = provider();
+        *state.lock().unwrap() = Provider::Away;
         assert!(cache.refresh("k1", at(0)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_key_replaces_no_good_ones() {
+        let (cache, asked, state) = provider();
+        *state.lock().unwrap() = Provider::Empty;
+        assert!(cache.refresh("k1", at(0)).await.is_err(), "an error of ours, not of the token's");
+        *state.lock().unwrap() = Provider::There;
+        cache.refresh("k1", at(1)).await.unwrap();
+        *state.lock().unwrap() = Provider::Empty;
+        for minute in [11, 11, 12] {
+            cache.refresh("k1", at(minute)).await.unwrap();
+            assert!(cache.current().find("k1").is_some());
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 4, "and it is asked again a minute later");
+    }
+
+    #[tokio::test]
+    async fn a_storm_of_unknown_keys_asks_once_a_minute_also_after_good_ones_were_given_up() {
+        let (cache, asked, state) = provider();
+        let after = |seconds| at(11 + 24 * 60) + TimeDelta::seconds(seconds);
+        cache.refresh("k1", at(0)).await.unwrap();
+        *state.lock().unwrap() = Provider::Away;
+        for second in 0..60 {
+            assert!(cache.refresh("made-up", after(second)).await.is_err());
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        *state.lock().unwrap() = Provider::There;
+        assert!(cache.refresh("k1", after(60)).await.is_ok() && cache.current().find("k1").is_some());
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod world;
 pub use caller::{Admin, Caller, Downloads, Manager};
 pub use extract::{Body, IdempotencyKey, Path, Query};
 pub use function::{Environment, Function, Shutdown, Trigger, Work, serve};
-pub use limits::Limiter;
+pub use limits::{Held, Hold, Limiter};
 pub use problem::{FieldProblem, Problem, ProblemDetails, Refusals, Result, chain};
 pub use start::run;
 pub use world::{Settings, World};

@@ -1,5 +1,6 @@
-//! Requests a minute, per user and instance: a bucket of a minute's requests that fills evenly. What one of them says is
-//! told in the headers of every answer to somebody known. The limits that hold over all instances (runs, ligands, GPU
+//! Requests a minute, per user and instance: a bucket of a minute's requests that fills evenly; for those of nobody known,
+//! per address. What one of them says is told in the headers of every answer of the API, but where another limit was run
+//! into: then that one is told of. The limits that hold over all instances (runs, ligands, GPU
 //! minutes) are counted in documents, by `runs::quota`.
 
 use crate::{Caller, Problem, World};
@@ -7,14 +8,22 @@ use axum::{
     extract::{Request, State},
     http::{HeaderName, HeaderValue, request::Parts},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Uid;
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
+
+mod held;
+mod strangers;
+
+use held::Holdings;
+pub use held::{Held, Hold};
+use strangers::{Origin, Strangers};
 
 /// How long an empty bucket takes to fill, and the span its limit is about.
 const SPAN: TimeDelta = TimeDelta::minutes(1);
@@ -42,9 +51,13 @@ pub enum Counted {
     Downloads,
 }
 
-/// The buckets of all users. Cloning shares them.
+/// The buckets of all users, and what they have under way. Cloning shares them.
 #[derive(Clone, Debug, Default)]
-pub struct Limiter(Arc<Mutex<Buckets>>);
+pub struct Limiter {
+    buckets: Arc<Mutex<Buckets>>,
+    strangers: Strangers,
+    holdings: Holdings,
+}
 
 /// When each bucket will be full again: all that has to be known of it.
 type Buckets = HashMap<(Uid, Counted), DateTime<Utc>>;
@@ -52,10 +65,10 @@ type Buckets = HashMap<(Uid, Counted), DateTime<Utc>>;
 /// How a bucket stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Requests a minute.
-    pub limit: u32,
+    /// Requests a minute, or what else is limited.
+    pub limit: u64,
     /// Requests that would be let through at once.
-    pub remaining: u32,
+    pub remaining: u64,
     /// Seconds until the bucket is full, rounded up.
     pub reset: u64,
     /// Where the request is refused: seconds until one is let through, rounded up.
@@ -66,31 +79,36 @@ impl Limiter {
     /// Takes one request of `limit` a minute from the user's bucket. A full bucket lets a minute's requests through at
     /// once, then one every `60 / limit` seconds.
     pub fn take(&self, uid: &Uid, counted: Counted, limit: u32, now: DateTime<Utc>) -> Reading {
-        let step = SPAN / i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
-        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= KEPT {
-            buckets.retain(|_, full_at| *full_at > now);
-        }
-        let full_at = buckets.entry((uid.clone(), counted)).or_insert(now);
-        let before = (*full_at).max(now);
-        let wait = before + step - now - SPAN;
-        let allowed = wait <= TimeDelta::zero();
-        if allowed {
-            *full_at = before + step;
-        }
-        let missing = (*full_at).max(now) - now;
-        let free = (SPAN - missing).num_milliseconds() / step.num_milliseconds().max(1);
-        Reading {
-            limit,
-            remaining: u32::try_from(free).unwrap_or_default(),
-            reset: seconds(missing),
-            retry_after: (!allowed).then(|| seconds(wait).max(1)),
-        }
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        take_from(&mut buckets, (uid.clone(), counted), limit, now)
     }
 
     #[cfg(test)]
     fn kept(&self) -> usize {
-        self.0.lock().unwrap().len()
+        self.buckets.lock().unwrap().len()
+    }
+}
+
+/// Takes one request of `limit` a minute from the bucket of this key.
+fn take_from<K: Eq + Hash>(buckets: &mut HashMap<K, DateTime<Utc>>, key: K, limit: u32, now: DateTime<Utc>) -> Reading {
+    let step = SPAN / i32::try_from(limit.max(1)).unwrap_or(i32::MAX);
+    if buckets.len() >= KEPT {
+        buckets.retain(|_, full_at| *full_at > now);
+    }
+    let full_at = buckets.entry(key).or_insert(now);
+    let before = (*full_at).max(now);
+    let wait = before + step - now - SPAN;
+    let allowed = wait <= TimeDelta::zero();
+    if allowed {
+        *full_at = before + step;
+    }
+    let missing = (*full_at).max(now) - now;
+    let free = (SPAN - missing).num_milliseconds() / step.num_milliseconds().max(1);
+    Reading {
+        limit: limit.into(),
+        remaining: u64::try_from(free).unwrap_or_default(),
+        reset: seconds(missing),
+        retry_after: (!allowed).then(|| seconds(wait).max(1)),
     }
 }
 
@@ -102,7 +120,8 @@ fn seconds(span: TimeDelta) -> u64 {
 #[derive(Clone, Default)]
 struct Slot(Arc<Mutex<Option<Reading>>>);
 
-/// Counts a request of this caller, and refuses it where there are too many. Of two readings the scarcer one is told.
+/// Counts a request of this caller, and refuses it where there are too many. Of two readings the one that refuses is
+/// told, or the scarcer one.
 pub(crate) fn count(parts: &Parts, world: &World, caller: &Caller, counted: Counted) -> Result<(), Problem> {
     if !world.settings.limits {
         return Ok(());
@@ -115,7 +134,8 @@ pub(crate) fn count(parts: &Parts, world: &World, caller: &Caller, counted: Coun
     let reading = world.limiter.take(&caller.uid, counted, limit, world.clock.now());
     if let Some(Slot(slot)) = parts.extensions.get::<Slot>() {
         let mut told = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = Some(told.filter(|told| told.remaining <= reading.remaining).unwrap_or(reading));
+        let scarcer = |told: &Reading| reading.retry_after.is_none() && told.remaining <= reading.remaining;
+        *told = Some(told.filter(scarcer).unwrap_or(reading));
     }
     match reading.retry_after {
         None => Ok(()),
@@ -126,15 +146,23 @@ pub(crate) fn count(parts: &Parts, world: &World, caller: &Caller, counted: Coun
     }
 }
 
-/// Writes the reading of a request's user into its answer, whatever that is.
+/// Writes the reading of a request's user, or of where it comes from, into its answer, whatever that is.
 pub(crate) async fn tell(State(world): State<World>, mut request: Request, next: Next) -> Response {
-    let slot = Slot::default();
+    let (slot, origin) = (Slot::default(), Origin::of(&request));
     request.extensions_mut().insert(slot.clone());
     let mut response = next.run(request).await;
-    let reading = *slot.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Reading { limit, remaining, reset, .. }) = reading {
+    let mut reading = *slot.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (None, Some(origin), true) = (reading, origin, world.settings.limits) {
+        let counted = world.limiter.take_unknown(&origin, world.clock.now());
+        if let Some(wait) = counted.retry_after {
+            response = strangers::refusal(wait).into_response();
+        }
+        reading = Some(counted);
+    }
+    let exceeded = response.extensions().get::<Problem>().and_then(|problem| problem.exceeded(world.clock.now()));
+    if let Some(Reading { limit, remaining, reset, .. }) = exceeded.or(reading) {
         let now = u64::try_from(world.clock.now().timestamp()).unwrap_or_default();
-        let values = [limit.into(), remaining.into(), reset, limit.into(), remaining.into(), now + reset];
+        let values = [limit, remaining, reset, limit, remaining, now + reset];
         response.headers_mut().extend(fields().into_iter().zip(values.map(HeaderValue::from)));
     }
     response
@@ -158,7 +186,7 @@ mod tests {
         let limiter = Limiter::default();
         for used in 1..=60 {
             let reading = take(&limiter, "u1", 0);
-            assert_eq!((reading.remaining, reading.reset, reading.retry_after), (60 - used, used.into(), None));
+            assert_eq!((reading.remaining, reading.reset, reading.retry_after), (60 - used, used, None));
         }
         let refused = take(&limiter, "u1", 0);
         assert_eq!((refused.remaining, refused.retry_after), (0, Some(1)));

@@ -1,6 +1,7 @@
 //! The one error reply: RFC 9457 problem documents. The caller sees title, detail and field; the cause is logged once,
 //! here, with its chain, and never sent.
 
+use crate::limits::Reading;
 use axum::{
     body::Body,
     extract::Request,
@@ -8,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 use domain::{Exceeded, LimitKind, Tier, Timestamp};
 use serde::Serialize;
 use std::{error::Error, fmt, sync::Arc};
@@ -217,6 +219,15 @@ impl Problem {
 
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The limit that was run into and has room again later, as it stands `now`.
+    pub(crate) fn exceeded(&self, now: DateTime<Utc>) -> Option<Reading> {
+        let limit = self.limit.as_deref().filter(|_| self.status != StatusCode::UNPROCESSABLE_ENTITY)?;
+        let until = limit.resets_at.map(|at| at.seconds_since(now.into()).ceil().max(0.0) as u64);
+        let reset = self.retry_after.or(until)?;
+        let remaining = limit.limit.saturating_sub(limit.used);
+        Some(Reading { limit: limit.limit, remaining, reset, retry_after: self.retry_after })
     }
 
     fn details(&self, instance: &str) -> ProblemDetails {

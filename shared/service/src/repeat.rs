@@ -180,6 +180,13 @@ where
     Err(raced.map_or_else(|| Problem::conflict("try again").retry_after(1), Problem::from))
 }
 
+/// Remembers a request that changes nothing: another one under its key is refused, the same one may be answered anew.
+pub async fn note(world: &World, uid: &Uid, purpose: &str, repeatable: Option<Repeatable>) -> Result<(), Problem> {
+    let nothing =
+        |_| async { Ok(Decided { answer: Answer::new(StatusCode::OK, &())?, kept: Kept::Nothing, writes: vec![] }) };
+    once(world, uid, purpose, repeatable, nothing).await.map(|_| ())
+}
+
 impl Answer {
     /// A status and a body.
     pub fn new(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {

@@ -79,8 +79,12 @@ impl Client {
     }
 
     /// Sends a file to a signed link.
-    pub async fn upload(&self, link: &str, content: &'static str) -> Result<(), String> {
-        answer(self.http.put(link).body(content)).await?.expect(200).map(|_| ())
+    pub async fn upload(&self, upload: &Answer, content: &'static str) -> Result<(), String> {
+        let mut request = self.http.put(upload.text_at("/upload_url")?);
+        for (name, value) in upload.json["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        answer(request.body(content)).await?.expect(200).map(|_| ())
     }
 }
 

@@ -131,7 +131,7 @@ async fn upload(client: &Client, patience: Duration, batch: &mut String) -> Outc
     let body = json!({"file_name": "library.csv", "protein_sequence": SEQUENCE, "batch_name": "deployment check"});
     let answer = client.post("/api/v1/uploads", body).await?.expect(201)?;
     let object = answer.text_at("/object")?;
-    client.upload(&answer.text_at("/upload_url")?, LIBRARY).await?;
+    client.upload(&answer, LIBRARY).await?;
     let began = Instant::now();
     while began.elapsed() < patience {
         let list = client.get("/api/v1/batches?limit=20").await?.expect(200)?;

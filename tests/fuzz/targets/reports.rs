@@ -10,7 +10,7 @@ use platform::{
     BlobPath, Blobs, Error, Method, ObjectMeta, PutOptions, Result,
     blobs::{BlobsCore, Chunks},
 };
-use service::runs::shards::{earlier_outcomes, newest};
+use service::runs::reports::{earlier_outcomes, newest};
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 use url::Url;
 

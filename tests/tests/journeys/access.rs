@@ -1,15 +1,18 @@
-//! Who may do what: every route of the contract against everybody who might ask. A route without a row here fails the
-//! test. What is somebody else's is not there for another user, whatever their tier or role, and stays untouched after
-//! every attempt.
+//! Who may do what: every route of the contract against everybody who might ask, each with the status they are answered.
+//! A route without a row here fails the test. What is somebody else's is not there for another user, whatever their tier
+//! or role, and stays untouched after every attempt.
 
-use crate::{id, start};
+mod askers;
+mod marias;
+
+use crate::start;
+use askers::askers;
 use axum::http::Method;
-use chrono::TimeDelta;
 use journeys::{
-    Answer, Client, Hub, Things,
+    Answer, Client, Things,
     inputs::{batch, library, target},
 };
-use local::Access;
+use marias::{Marias, key, runs};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -39,7 +42,8 @@ fn routes() -> Vec<Route> {
     let single = json!({"model": "boltz2", "protein_sequence": target(), "ligand_smiles": "CCO"});
     let upload = json!({"file_name": "hits.csv", "protein_sequence": target()});
     let webhook = json!({"url": "https://8.8.8.8/", "events": ["job.failed"]});
-    let key = json!({"name": "pipeline", "scopes": ["read"]});
+    // A key makes none that may more than itself.
+    let key = json!({"name": "pipeline", "scopes": ["manage"]});
     let none = || Value::Null;
     let rows = [
         ("GET", "/api/v1/openapi.json", Needs::Nothing, 200, none()),
@@ -88,123 +92,11 @@ fn routes() -> Vec<Route> {
     rows.map(route).into()
 }
 
-/// What is Maria's: a finished batch and single prediction, a webhook that hears of neither, an API key of each scope and
-/// one more.
-struct Marias {
-    batch: String,
-    job: String,
-    webhook: String,
-    spare_key: String,
-    /// By their scope.
-    keys: Vec<(&'static str, String)>,
-}
-
-impl Marias {
-    async fn make(hub: &Hub) -> Self {
-        let maria = hub.user("maria");
-        let made = async |path: &str, body: Value, status: u16| maria.post(path, &body).await.json(status);
-        let text = |answer: &Value, member: &str| answer[member].as_str().unwrap().to_owned();
-        let batch = id(&maria.run_batch(&batch(2)).await);
-        let single = json!({"model": "boltz2", "protein_sequence": target(), "ligand_smiles": "CCO"});
-        let job = text(&made("/api/v1/predict", single, 202).await, "job_id");
-        maria.job_ends(&job).await;
-        let webhook = json!({"url": "https://8.8.8.8/", "events": ["job.failed"]});
-        let webhook = text(&made("/api/v1/webhooks", webhook, 201).await, "webhook_id");
-        let key = async |scope| made("/api/v1/api-keys", json!({"name": scope, "scopes": [scope]}), 201).await;
-        let mut keys = vec![];
-        for scope in ["read", "submit", "manage"] {
-            keys.push((scope, text(&key(scope).await, "key")));
-        }
-        let spare_key = text(&key("read").await, "key_id");
-        hub.settled().await;
-        Marias { batch, job, webhook, spare_key, keys }
-    }
-
-    /// The addresses of a route with her ids in it; the first is the one that the route is about.
-    fn addresses(&self, route: &Route) -> Vec<String> {
-        let path = route.path.replace("{webhook_id}", &self.webhook).replace("{key_id}", &self.spare_key);
-        let query = if path.ends_with("/export") { "?format=csv" } else { "" };
-        let fill = |id: &str| path.replace("{batch_id}", id).replace("{job_id}", id).replace("{kind}", "json") + query;
-        let mut all = match path.contains("{job_id}") {
-            true => vec![fill(&self.job), fill(&self.batch), fill(&format!("{}_0001", self.batch))],
-            false => vec![fill(&self.batch)],
-        };
-        if route.method == Method::DELETE {
-            all.extend(all.clone().into_iter().map(|path| path + "?purge=true"));
-        }
-        all
-    }
-}
-
 async fn ask(client: &Client, route: &Route, path: &str) -> Answer {
     match &route.body {
         Value::Null => client.call(route.method.clone(), path).await,
         body => client.post(path, body).await,
     }
-}
-
-/// The status of a refusal, for a route that refuses.
-type Refusal = dyn Fn(&Route) -> Option<u16>;
-
-/// Somebody who asks, and what they must be answered where they are to be refused.
-struct Asker {
-    name: &'static str,
-    client: Client,
-    refusal: Box<Refusal>,
-}
-
-fn asker(name: &'static str, client: Client, refusal: impl Fn(&Route) -> Option<u16> + 'static) -> Asker {
-    Asker { name, client, refusal: Box::new(refusal) }
-}
-
-/// Everybody who is refused somewhere.
-fn askers(hub: &Hub, marias: &Marias) -> Vec<Asker> {
-    let now = hub.cloud.world.clock.now();
-    let token = |user: &str, claims: Value| hub.cloud.access.token_with(user, now, &claims).unwrap();
-    let by = |user: &str, claims: Value| hub.client.with_token(&token(user, claims));
-    let unknown = |route: &Route| (route.needs != Needs::Nothing).then_some(401);
-    let anonymous = hub.client.anonymous();
-    let elsewhere = Access::open(tempfile::tempdir().unwrap().path()).unwrap();
-    let good = token("maria", json!({}));
-    let (signed, signature) = good.rsplit_once('.').unwrap();
-    let (head, _) = signed.split_once('.').unwrap();
-    let payload = token("nils", json!({})).split('.').nth(1).unwrap().to_owned();
-    let mut askers = vec![
-        asker("nobody", anonymous.clone(), unknown),
-        asker("a guessed key", anonymous.with_key("omtx_guessed"), unknown),
-        asker("an empty key", anonymous.with_key(""), unknown),
-        asker("nonsense", anonymous.with_token("nonsense"), unknown),
-        asker("an expired token", by("maria", json!({"exp": (now - TimeDelta::hours(1)).timestamp()})), unknown),
-        asker("another audience", by("maria", json!({"aud": "another-project"})), unknown),
-        asker("several audiences", by("maria", json!({"aud": ["omtx-hub-local"]})), unknown),
-        asker("another issuer", by("maria", json!({"iss": "https://elsewhere.invalid"})), unknown),
-        asker("another provider", anonymous.with_token(&elsewhere.token("maria", now).unwrap()), unknown),
-        asker("no signature", anonymous.with_token(&format!("{signed}.")), unknown),
-        asker("another payload", anonymous.with_token(&format!("{head}.{payload}.{signature}")), unknown),
-        // {"alg":"none"}
-        asker("alg none", anonymous.with_token(&format!("eyJhbGciOiJub25lIn0.{payload}.")), unknown),
-    ];
-    let stranger = |route: &Route| match route.needs {
-        Needs::Operator => Some(403),
-        _ => route.path.contains('{').then_some(404),
-    };
-    for (name, tier) in [("a stranger", "enterprise"), ("of the least tier", "default"), ("of the highest", "admin")] {
-        askers.push(asker(name, by("nils", json!({"tier": tier})), stranger));
-    }
-    let operator = |route: &Route| route.path.contains('{').then_some(404);
-    askers.push(asker("an operator", by("olga", json!({"admin": true})), operator));
-    let owner = |route: &Route| (route.needs == Needs::Operator).then_some(403);
-    askers.push(asker("the owner", by("maria", json!({"tier": "admin"})), owner));
-    for (scope, key) in &marias.keys {
-        let scope = *scope;
-        let lacking = move |route: &Route| match route.needs {
-            Needs::Scope(needed) => (needed != scope).then_some(403),
-            Needs::Operator => Some(403),
-            Needs::Nothing => None,
-        };
-        askers.push(asker(scope, anonymous.with_key(key), lacking));
-    }
-    askers
 }
 
 /// Every operation of the contract.
@@ -225,43 +117,78 @@ fn every_route_has_its_row() {
 }
 
 #[tokio::test]
-async fn every_route_refuses_who_may_not_and_serves_who_may() {
-    let hub = start(&[]).await;
+async fn every_route_answers_everybody_as_they_are_to_be_answered() {
+    let hub = start(&[("LIMITS", "off")]).await;
     let marias = Marias::make(&hub).await;
-    let before = Things::of(&hub).await;
-    let mut refused = 0;
-    for asker in askers(&hub, &marias) {
+    hub.settled().await;
+    let (askers, before) = (askers(&hub, &marias), Things::of(&hub).await);
+    let (nobodys, mut refused) = (marias.nobodys(), 0);
+    for asker in &askers {
         for route in routes() {
-            let Some(status) = (asker.refusal)(&route) else { continue };
-            for path in marias.addresses(&route) {
+            let mut asked = if asker.is_refused(&route) { marias.addresses(&route) } else { vec![] };
+            if route.path.contains('{') {
+                asked.extend(nobodys.addresses(&route));
+            }
+            for path in asked {
                 let answer = ask(&asker.client, &route, &path).await;
+                let status = if asker.is_refused(&route) { asker.expected(&route) } else { 404 };
                 assert_eq!(answer.status, status, "{}: {} {}", asker.name, answer.asked, answer.text());
                 answer.problem(status);
-                let known = status != 401;
-                assert_eq!(answer.header("ratelimit-limit").is_empty(), !known, "{}: {}", asker.name, answer.asked);
-                assert_eq!(answer.header("www-authenticate"), if known { "" } else { "Bearer" });
+                assert_eq!(answer.header("www-authenticate"), if status == 401 { "Bearer" } else { "" });
                 refused += 1;
             }
         }
     }
-    assert!(refused > 500, "{refused}");
+    assert!(refused > 1000, "{refused}");
     hub.settled().await;
     assert_eq!(Things::of(&hub).await, before, "who is refused writes nothing");
-
-    let (maria, nils) = (hub.user("maria"), hub.user("nils"));
-    let olga = hub.cloud.access.token_with("olga", hub.cloud.world.clock.now(), &json!({"admin": true})).unwrap();
-    let olga = hub.client.with_token(&olga);
-    for route in routes() {
-        let path = marias.addresses(&route).remove(0);
-        if route.method == Method::GET && !route.path.contains('{') {
-            let shown = nils.get(&path).await.text();
-            for own in [&marias.batch, &marias.job, &marias.webhook, &marias.spare_key] {
-                assert!(!shown.contains(own.as_str()), "{path} shows {own} to a stranger");
+    for asker in &askers {
+        let own = if asker.owner { marias.renewed(&hub).await } else { marias.clone() };
+        for route in routes().iter().filter(|route| !asker.is_refused(route)) {
+            let answer = ask(&asker.client, route, &own.addresses(route)[0]).await;
+            assert_eq!(answer.status, route.status, "{}: {} {}", asker.name, answer.asked, answer.text());
+            if !asker.owner && !route.path.contains('{') {
+                for own in [&marias.batch, &marias.job, &marias.webhook, &marias.spare_key] {
+                    assert!(!answer.text().contains(own.as_str()), "{} shows {own} to {}", answer.asked, asker.name);
+                }
+            }
+            if answer.status == 202 && !answer.header("location").is_empty() {
+                // It is not waited for; what was known already has ended.
+                let ended = asker.client.delete(answer.header("location")).await;
+                assert!([200, 409].contains(&ended.status.as_u16()), "{}: {}", ended.asked, ended.text());
             }
         }
-        let answer = ask(if route.needs == Needs::Operator { &olga } else { &maria }, &route, &path).await;
-        assert_eq!(answer.status, route.status, "{}: {}", answer.asked, answer.text());
-        assert_eq!(answer.header("ratelimit-limit").is_empty(), route.needs == Needs::Nothing, "{}", answer.asked);
+    }
+}
+
+#[tokio::test]
+async fn who_may_purge_a_run_purges_it_and_then_it_is_not_there() {
+    let hub = start(&[]).await;
+    let (maria, nils) = (hub.user("maria"), hub.user("nils"));
+    let (batch, job) = runs(&maria).await;
+    let [submit, read] = [key(&maria, "submit").await.0, key(&maria, "read").await.0].map(|key| maria.with_key(&key));
+    for (client, status) in [(&nils, 404), (&read.anonymous(), 401), (&submit, 204)] {
+        for path in [format!("/api/v1/batches/{batch}"), format!("/api/v1/jobs/{job}")] {
+            assert_eq!(client.delete(&format!("{path}?purge=true")).await.status, status, "{path}");
+            assert_eq!(maria.get(&path).await.status, if status == 204 { 404 } else { 200 }, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_what_is_left() {
+    let hub = start(&[]).await;
+    let marias = Marias::make(&hub).await.nobodys();
+    for route in routes() {
+        let path = &marias.addresses(&route)[0];
+        let answer = ask(&hub.client.anonymous(), &route, path).await;
+        let left = [answer.header("ratelimit-limit"), answer.header("x-ratelimit-limit")];
+        assert_eq!(left, ["600"; 2], "{}: {}", answer.asked, answer.status);
+        let answer = ask(&hub.user("maria"), &route, path).await;
+        let wanted = if route.needs == Needs::Nothing { "600" } else { "1000" };
+        let is_file = path.contains("/files/") || path.contains("/export");
+        assert_eq!(answer.header("ratelimit-limit"), if is_file { "500" } else { wanted }, "{}", answer.asked);
+        assert!(!answer.header("x-ratelimit-reset").is_empty());
     }
 }
 

@@ -62,6 +62,16 @@ async fn rfantibody_makes_one_design() {
 }
 
 #[tokio::test]
+async fn a_body_that_could_be_a_prediction_or_a_batch_is_one_of_them_under_one_key() {
+    let hub = start(&[]).await;
+    let body = json!({"model": "rfantibody", "inputs": designs(1)});
+    hub.client.post_once("/api/v1/predict", "k", &body).await.json(202);
+    let problem = hub.client.post_once("/api/v1/predict/batch", "k", &body).await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"), "{problem}");
+    hub.client.post_once("/api/v1/predict/batch", "k2", &body).await.json(202);
+}
+
+#[tokio::test]
 async fn rfantibody_makes_a_batch_of_designs_the_best_first() {
     let hub = start(&[]).await;
     let body = json!({"model": "rfantibody", "inputs": designs(4), "parameters": {"sequences_per_backbone": 2}});

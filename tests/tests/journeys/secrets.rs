@@ -26,8 +26,9 @@ async fn nothing_that_opens_anything_is_logged() {
     let webhook = json!({"url": "https://8.8.8.8/", "events": ["job.failed"]});
     secrets.push(made("/api/v1/webhooks", webhook, "secret").await);
     let upload = json!({"file_name": "hits.csv", "protein_sequence": target()});
-    let link = made("/api/v1/uploads", upload, "upload_url").await;
-    assert_eq!(maria.put(&link, &library(2)).await.status, 200);
+    let upload = maria.post("/api/v1/uploads", &upload).await.json(201);
+    assert_eq!(maria.put(&upload, &library(2)).await.status, 200);
+    let link = upload["upload_url"].as_str().unwrap();
     secrets.push(link.split("signature=").nth(1).unwrap().split('&').next().unwrap().to_owned());
 
     let anonymous = hub.client.anonymous();

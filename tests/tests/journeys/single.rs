@@ -50,5 +50,6 @@ async fn a_link_opens_one_file_and_no_other() {
         assert_ne!(forged, link);
         assert_eq!(client.get(&forged).await.status, 403, "{forged}");
     }
-    assert_eq!(client.put(&format!("http://h{link}"), b"x").await.status, 403, "a link for reading does not write");
+    let written = json!({"upload_url": format!("http://h{link}"), "headers": {"x-goog-content-length-range": "0,9"}});
+    assert_eq!(client.put(&written, b"x").await.status, 403, "a link for reading does not write");
 }

@@ -7,9 +7,10 @@ use journeys::{
     Hub,
     inputs::{demo_bytes, library, target},
 };
-use platform::{BlobPath, ObjectMeta, PutOptions};
+use platform::{BlobPath, Method, ObjectMeta, PutOptions};
 use serde_json::{Value, json};
 use service::{events::encode_object_event, places, serve};
+use std::time::Duration;
 use tower::ServiceExt;
 
 async fn drop_file(hub: &Hub, name: &str, content: Vec<u8>) -> ObjectMeta {
@@ -31,6 +32,22 @@ async fn a_library_sent_to_an_upload_link_is_screened_by_itself() {
     let batch = hub.client.batch_ends(&id(&hub.client.batch_of(&object).await)).await;
     assert_eq!((&batch["status"], &batch["completed_jobs"]), (&json!("completed"), &json!(3)));
     assert_eq!((&batch["batch_name"], &batch["parameters"]["seed"]), (&json!("my hits"), &json!(7)));
+}
+
+#[tokio::test]
+async fn a_link_takes_no_more_than_it_was_signed_for() {
+    let hub = start(&[]).await;
+    let (blobs, path) = (&hub.cloud.world.blobs, BlobPath::new(places::UPLOADS, "local/x/five.csv").unwrap());
+    let link = blobs.link(&path, Method::Put { most: 5 }, Duration::from_secs(60), None).await.unwrap();
+    let send = async |range: Option<&str>, content: &[u8]| {
+        let headers = range.map_or(json!({}), |range| json!({"x-goog-content-length-range": range}));
+        hub.client.put(&json!({"upload_url": link, "headers": headers}), content).await.status
+    };
+    assert_eq!(send(Some("0,5"), b"123456").await, 400, "too large");
+    assert_eq!(send(None, b"1").await, 400, "without what it was signed with");
+    assert_eq!(send(Some("0,6"), b"123456").await, 403, "with something else");
+    assert!(blobs.head(&path).await.unwrap().is_none(), "and nothing was written");
+    assert_eq!(send(Some("0,5"), b"12345").await, 200);
 }
 
 #[tokio::test]

@@ -24,12 +24,17 @@ async fn all_report(bench: &Bench, run: &Run, times: f64) {
     for shard in leases.iter().flat_map(|lease| &lease.held) {
         bench.claim(run, shard.shard).await;
         let path = bench.final_report(run, shard.shard, 1).await;
-        let mut report: domain::Report = bench.world.blobs.get_json(&path, 1 << 20).await.unwrap();
-        report.gpu_seconds = run.plan.as_ref().unwrap().shard_seconds() * times;
-        bench.world.blobs.put_json(&path, &report, platform::PutOptions::default()).await.unwrap();
-        shards::refresh(&bench.world, &run.uid, &run.job_id, shard.shard).await.unwrap();
+        spend(bench, run, &path, run.plan.as_ref().unwrap().shard_seconds() * times).await;
     }
     read_closed(bench, run).await;
+}
+
+/// The report says that so many seconds were spent, and arrives.
+async fn spend(bench: &Bench, run: &Run, path: &platform::BlobPath, seconds: f64) {
+    let mut report: domain::Report = bench.world.blobs.get_json(path, 1 << 20).await.unwrap();
+    report.gpu_seconds = seconds;
+    bench.world.blobs.put_json(path, &report, platform::PutOptions::default()).await.unwrap();
+    shards::refresh(&bench.world, &run.uid, &run.job_id, report.shard).await.unwrap();
 }
 
 /// The reports of closed shards arrive.
@@ -100,6 +105,57 @@ async fn shards_that_take_longer_than_planned_stop_the_run_earlier() {
     read_closed(&bench, &run).await;
     let run = bench.run(&run).await;
     assert_eq!((run.status, run.progress.completed, run.progress.failed), (Status::Aggregating, 3, 6));
+}
+
+#[tokio::test]
+async fn a_run_that_costs_too_much_while_all_its_shards_are_at_work_is_stopped_with_what_they_told() {
+    let mut bench = Bench::new().await;
+    let run = limited(&mut bench, 9.0).await;
+    bench.set(|settings| settings.gpu_capacity = 9);
+    wake(&bench).await;
+    assert_eq!(tasks(&bench).await, 9);
+    let planned = run.plan.as_ref().unwrap().shard_seconds();
+    for shard in 0..9 {
+        bench.claim(&run, shard).await;
+        // Those with a shard of even number have their ligand done, and one ends on its own.
+        let outcomes = bench.items(&run, shard).await.into_iter().filter(|_| shard % 2 == 0);
+        let outcomes = outcomes.map(|index| service::testing::completed(&run, index, 1)).collect();
+        spend(&bench, &run, &bench.report(&run, shard, 1, shard == 4, outcomes).await, planned * 0.9).await;
+    }
+    wake(&bench).await;
+    assert_eq!((bench.pool().await.in_use(), bench.run(&run).await.stopped), (8, None), "within its limit");
+    for shard in (0..9).filter(|shard| *shard != 4) {
+        let outcomes = bench.items(&run, shard).await.into_iter().filter(|_| shard % 2 == 0);
+        let outcomes = outcomes.map(|index| service::testing::completed(&run, index, 1)).collect();
+        spend(&bench, &run, &bench.report(&run, shard, 2, false, outcomes).await, planned * 1.1).await;
+    }
+    tokio::join!(wake(&bench), wake(&bench));
+    assert_eq!(bench.pool().await.in_use(), 0);
+    assert!(executions(&bench).await.iter().all(|execution| execution.cancelled));
+    let zombie = bench.shard(&run, 1).await;
+    assert!(zombie.is_closing(), "no worker has it, or gets it");
+    read_closed(&bench, &run).await;
+    wake(&bench).await;
+    let run = bench.run(&run).await;
+    assert_eq!((run.status, run.progress.completed, run.progress.failed), (Status::Aggregating, 5, 4));
+    assert_eq!(run.stopped.unwrap().code, "over_budget");
+    assert!((run.cost.gpu_seconds - planned * 9.7).abs() < 1.0, "all that was told is counted");
+}
+
+#[tokio::test]
+async fn a_stop_that_died_before_it_closed_anything_is_finished_by_the_next_waking() {
+    let mut bench = Bench::new().await;
+    let run = limited(&mut bench, 9.0).await;
+    wake(&bench).await;
+    bench.claim(&run, 0).await;
+    let reason = domain::RunError::new("over_budget", "too dear");
+    bench.change(&run, |run| run.stop(reason.clone())).await;
+    wake(&bench).await;
+    assert!(executions(&bench).await.iter().all(|execution| execution.cancelled));
+    read_closed(&bench, &run).await;
+    assert_eq!(done(&bench, &run).await, [true; 9], "at work, launched, or waiting");
+    let run = bench.run(&run).await;
+    assert_eq!((run.status, run.progress.failed, bench.pool().await.in_use()), (Status::Aggregating, 9, 0));
 }
 
 #[tokio::test]

@@ -31,6 +31,47 @@ async fn however_many_batches_one_user_has_waiting_a_prediction_and_other_users_
     assert_eq!(leases, all.map(|(uid, lane, held)| (uid.to_owned(), lane, held)));
 }
 
+/// Lets every shard take just what was planned, until the run has started; when that was.
+async fn starts(bench: &Bench, run: &Run) -> Timestamp {
+    let mut ends = BTreeMap::new();
+    loop {
+        wake(bench).await;
+        if let Some(started) = bench.run(run).await.started_at {
+            return started;
+        }
+        for lease in bench.pool().await.leases {
+            let end = lease.granted_at.plus_seconds(lease.shard_seconds.round() as u64);
+            ends.extend(lease.held.iter().map(|held| ((places::job(&lease.uid, &lease.job_id), held.shard), end)));
+        }
+        let next = ends.iter().min_by_key(|(_, end)| **end).map(|(key, _)| key.clone()).unwrap();
+        let end = ends.remove(&next).unwrap();
+        bench.wait(end.seconds_since(bench.now()).max(0.0) as u64);
+        let (path, shard) = next;
+        let other = bench.world.docs.get::<Run>(&path).await.unwrap().value;
+        bench.claim(&other, shard).await;
+        bench.final_report(&other, shard, 1).await;
+        shards::refresh(&bench.world, &other.uid, &other.job_id, shard).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_run_starts_when_it_was_told_that_it_would() {
+    let bench = Bench::new().await;
+    bench.planned("u1", 30).await;
+    wake(&bench).await;
+    bench.wait(60);
+    for (name, ligands) in [("u2", 18), ("u1", 6), ("u3", 3), ("u2", 1)] {
+        bench.planned(name, ligands).await;
+        bench.wait(1);
+    }
+    let last = bench.planned("u2", 2).await;
+    let (asked, told) = (bench.now(), queue::standing(&bench.world, &last).await.unwrap());
+    assert_eq!(told.position, Some(5));
+    let took = starts(&bench, &last).await.seconds_since(asked);
+    let told = told.start_seconds.unwrap();
+    assert!(took > 100.0 && (took - told).abs() < 10.0, "it was told {told} s, and took {took} s");
+}
+
 #[tokio::test]
 async fn a_run_that_waits_is_told_its_place_and_when_it_is_to_start() {
     let bench = Bench::new().await;

@@ -20,6 +20,14 @@ async fn endpoint(bench: &Bench, id: &domain::WebhookId) -> Webhook {
     webhooks::find(&bench.world.docs, &bench.caller("u1").uid, id).await.unwrap()
 }
 
+/// Hands over a test of the endpoint.
+async fn test(bench: &Bench, webhook: &Webhook) -> DocPath {
+    let (uid, now) = (user("u1"), bench.now());
+    let test = Delivery::new("msg_1".into(), uid, webhook.id.clone(), "webhook.test", None, "{}".into(), now);
+    webhooks::hand_over(&bench.world, &test).await.unwrap();
+    places::delivery(&user("u1"), "msg_1")
+}
+
 #[tokio::test]
 async fn a_message_arrives_as_it_was_written_and_the_answer_is_kept() {
     let (bench, receiver) = (bench().await, Receiver::start().await);
@@ -130,11 +138,21 @@ async fn a_test_that_fails_says_nothing_about_the_endpoints_days() {
     let (bench, receiver) = (bench().await, Receiver::start().await);
     receiver.answers_status(500);
     let webhook = bench.webhook("u1", &receiver.url()).await;
-    let (uid, now) = (bench.caller("u1").uid, bench.now());
-    let test = Delivery::new("msg_1".into(), uid, webhook.id.clone(), "webhook.test", None, "{}".into(), now);
-    webhooks::hand_over(&bench.world, &test).await.unwrap();
+    test(&bench, &webhook).await;
     send(&bench, "msg_1").await;
     assert_eq!(stands(&bench, "msg_1").await.state, DeliveryState::Failed);
+    assert!(endpoint(&bench, &webhook.id).await.disabled.is_none());
+}
+
+#[tokio::test]
+async fn a_test_lost_with_its_worker_disables_nothing() {
+    let (bench, receiver) = (bench().await, Receiver::start().await);
+    let webhook = bench.webhook("u1", &receiver.url()).await;
+    let path = test(&bench, &webhook).await;
+    assert!(claim(&bench.world, &path).await.unwrap().is_some());
+    bench.wait(60);
+    send(&bench, "msg_1").await;
+    assert_eq!((receiver.seen().len(), stands(&bench, "msg_1").await.state), (0, DeliveryState::Failed));
     assert!(endpoint(&bench, &webhook.id).await.disabled.is_none());
 }
 

@@ -65,7 +65,7 @@ fn a_batch_is_held_to_its_ligands_and_a_single_prediction_is_not() {
 #[test]
 fn the_budget_counts_what_is_spent_reserved_purged_and_planned() {
     let (mut account, now) = (Account::default(), at("2026-12-31T12:10:00Z"));
-    account.keep_spent("2026-12", 600.0);
+    account.purged.insert("2026-12".into(), Purged { charged_gpu_seconds: 600.0, ..Purged::default() });
     let holding = Holding { gpu_seconds: 2_400.0, ..none() };
     assert_eq!(admit(&mut account.clone(), Tier::Default, BATCH, holding, now), None, "just the hour");
     let more = Demanded { gpu_seconds: 601.0, ..BATCH };
@@ -76,15 +76,6 @@ fn the_budget_counts_what_is_spent_reserved_purged_and_planned() {
     );
     assert_eq!(refused.resets_at, Some(at("2027-01-01T00:00:00Z")));
     assert_eq!(admit(&mut account, Tier::Default, more, none(), at("2027-01-01T00:00:00Z")), None);
-}
-
-#[test]
-fn the_cost_of_a_purged_run_of_an_older_month_takes_nothing_from_this_one() {
-    let mut account = Account::default();
-    account.keep_spent("2026-12", 30.0);
-    account.keep_spent("2026-11", 1e6);
-    account.keep_spent("2026-12", 12.0);
-    assert_eq!((account.purged_in("2026-12"), account.purged_in("2026-11")), (42.0, 0.0));
 }
 
 #[test]

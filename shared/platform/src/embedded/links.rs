@@ -1,4 +1,5 @@
-//! Signed links of the embedded store: an HMAC over method, object and expiry, checked by whoever serves them.
+//! Signed links of the embedded store: an HMAC over method, object, expiry and the header that bounds what is written,
+//! checked by whoever serves them.
 
 use crate::{BlobPath, Clock, Error, Method, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -69,7 +70,8 @@ impl Links {
     fn mac(&self, path: &BlobPath, method: Method, expires: i64, download_as: &str) -> Result<Hmac<Sha256>> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).map_err(|error| Error::internal("signing a link", error))?;
-        mac.update(format!("{}\n{path}\n{expires}\n{download_as}", method.as_str()).as_bytes());
+        let (verb, (_, signed)) = (method.as_str(), method.header().unwrap_or_default());
+        mac.update(format!("{verb}\n{path}\n{expires}\n{download_as}\n{signed}").as_bytes());
         Ok(mac)
     }
 }
@@ -93,10 +95,22 @@ mod tests {
         assert!(links.allows(&path, Method::Get, 60, "a.csv", &signature, &clock));
         let other = BlobPath::new("artifacts", "u2/a.csv").unwrap();
         assert!(!links.allows(&other, Method::Get, 60, "a.csv", &signature, &clock));
-        assert!(!links.allows(&path, Method::Put, 60, "a.csv", &signature, &clock));
+        assert!(!links.allows(&path, Method::Put { most: 9 }, 60, "a.csv", &signature, &clock));
         assert!(!links.allows(&path, Method::Get, 61, "a.csv", &signature, &clock));
         assert!(!links.allows(&path, Method::Get, 60, "b.csv", &signature, &clock));
         clock.advance(TimeDelta::seconds(61));
         assert!(!links.allows(&path, Method::Get, 60, "a.csv", &signature, &clock));
+    }
+
+    #[test]
+    fn a_link_for_writing_is_signed_with_the_most_that_may_be_written() {
+        let clock = Clock::manual(DateTime::UNIX_EPOCH);
+        let links = Links::signed(Url::parse("http://127.0.0.1:1/storage/").unwrap(), b"key".to_vec());
+        let path = BlobPath::new("uploads", "u1/a.csv").unwrap();
+        let url =
+            links.make(&path, Method::Put { most: 9 }, expiry(clock.now(), Duration::from_secs(60)), None).unwrap();
+        let signature = url.query_pairs().find(|(k, _)| k == "signature").unwrap().1.into_owned();
+        let allows = |method| links.allows(&path, method, 60, "", &signature, &clock);
+        assert!(allows(Method::Put { most: 9 }) && !allows(Method::Put { most: 10 }) && !allows(Method::Get));
     }
 }

@@ -246,13 +246,16 @@ impl BlobsCore for CloudStorage {
     }
 
     async fn link(&self, path: &BlobPath, method: Method, valid: Duration, download_as: Option<&str>) -> Result<Url> {
-        let method = match method {
+        let verb = match method {
             Method::Get => http::Method::GET,
-            Method::Put => http::Method::PUT,
+            Method::Put { .. } => http::Method::PUT,
         };
         let mut link = SignedUrlBuilder::for_object(self.bucket(path.bucket()), path.name())
-            .with_method(method)
+            .with_method(verb)
             .with_expiration(valid.min(LONGEST_LINK));
+        if let Some((name, value)) = method.header() {
+            link = link.with_header(name, value);
+        }
         if let Some(name) = download_as {
             let name = name.replace(['"', '\\'], "_");
             link = link.with_query_param("response-content-disposition", format!("attachment; filename=\"{name}\""));

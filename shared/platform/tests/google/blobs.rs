@@ -65,8 +65,16 @@ async fn links() {
     let path = BlobPath::new("suite", "folder/a file.csv").unwrap();
     let client = reqwest::Client::new();
     let link = |method, name| blobs.link(&path, method, Duration::from_secs(60), name);
-    let put = client.put(link(Method::Put, None).await.unwrap()).body("a,b\n").send().await.unwrap();
-    assert!(put.status().is_success(), "{put:?}");
+    let method = Method::Put { most: 5 };
+    let (name, range) = method.header().unwrap();
+    let put = client.put(link(method, None).await.unwrap()).header(name, &range);
+    for (request, status) in [
+        (put.try_clone().unwrap().body("a,b\n"), 200),
+        (put.body("a,b,c\n"), 400),
+        (client.put(link(method, None).await.unwrap()).body("a,b\n"), 400),
+    ] {
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "bounded, and only with the signed header");
+    }
     let got = client.get(link(Method::Get, Some("results.csv")).await.unwrap()).send().await.unwrap();
     assert_eq!(got.headers()["content-disposition"], "attachment; filename=\"results.csv\"");
     assert_eq!(got.text().await.unwrap(), "a,b\n");

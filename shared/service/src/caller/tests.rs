@@ -23,6 +23,7 @@ fn router() -> OpenApiRouter<World> {
         .routes(routes!(manage))
         .routes(routes!(take))
         .routes(routes!(run))
+        .routes(routes!(probe))
 }
 
 /// What a handler learns of its caller.
@@ -52,6 +53,11 @@ async fn take(Downloads(caller): Downloads) -> Json<Value> {
 
 #[utoipa::path(get, path = "/run", responses((status = 200)))]
 async fn run(Admin(caller): Admin) -> Json<Value> {
+    shown(&caller)
+}
+
+#[utoipa::path(get, path = "/api/probe", responses((status = 200)))]
+async fn probe(caller: Caller) -> Json<Value> {
     shown(&caller)
 }
 
@@ -167,7 +173,40 @@ async fn every_answer_to_somebody_known_tells_what_is_left() {
     assert_eq!((refused.status, told(&refused)), (403, [Some(60), Some(58), Some(2)]));
     let file = with_token(&bench, "/take", json!({"sub": "new"})).await;
     assert_eq!(told(&file), [Some(20), Some(19), Some(3)], "the scarcer one");
-    assert_eq!(told(&bench.get(FUNCTION, "nobody", "/").await), [None; 3]);
+    assert_eq!(told(&bench.get(FUNCTION, "nobody", "/").await), [None; 3], "this is no path of the API");
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_counted_by_address_whatever_they_are_answered() {
+    let bench = bench().await;
+    let ask = async |method: Method, path: &str, told: &str| {
+        let request = Request::builder().method(method).uri(path).header("x-forwarded-for", told);
+        bench.send(FUNCTION, request.body(Body::empty()).unwrap()).await
+    };
+    let mine = "198.51.100.7,203.0.113.1";
+    for (n, (method, path, status)) in
+        [(Method::GET, "/api/probe", 401), (Method::GET, "/api/nothing", 404), (Method::DELETE, "/api/probe", 405)]
+            .into_iter()
+            .enumerate()
+    {
+        let reply = ask(method, path, mine).await;
+        assert_eq!((reply.status, reply.header("ratelimit-limit")), (status, "600"), "{path}");
+        assert_eq!(reply.header("x-ratelimit-remaining"), (599 - n).to_string());
+    }
+    for n in 3..600 {
+        let spoofed = format!("10.0.0.{n}, {mine}");
+        assert_eq!(ask(Method::GET, "/api/probe", &spoofed).await.status, 401);
+    }
+    let refused = ask(Method::GET, "/api/probe", mine).await;
+    assert_eq!(
+        (refused.status, refused.header("retry-after"), refused.text("/title")),
+        (429, "1", "Too Many Requests")
+    );
+    assert_eq!((refused.header("ratelimit-remaining"), refused.header("www-authenticate")), ("0", ""));
+    assert_eq!(ask(Method::GET, "/api/probe", "198.51.100.8,203.0.113.1").await.status, 401, "nobody else waits");
+    assert_eq!(bench.get(FUNCTION, "u1", "/api/probe").await.header("ratelimit-limit"), "1000", "who is known is");
+    let health = bench.answer(FUNCTION, Request::get("/healthz").body(Body::empty()).unwrap()).await;
+    assert!(health.status() == StatusCode::OK && !health.headers().contains_key("ratelimit-limit"));
 }
 
 #[tokio::test]

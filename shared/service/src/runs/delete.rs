@@ -2,10 +2,11 @@
 
 use super::{find, quota::Known, reuse, screen, shards, update};
 use crate::{Caller, Problem, World, places};
-use domain::{JobId, Run, Shard, Source, Status, Timestamp, Uid};
+use domain::{JobId, Plan, Run, Shard, ShardState, Source, Status, Timestamp, Uid};
 use futures::StreamExt;
 use platform::{BlobPath, Blobs, Direction, Query, Write};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::IntoParams;
 
 const PAGE: u32 = 400;
@@ -62,10 +63,27 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
         }
     }
     reuse::withdraw(&world.blobs, run).await?;
+    charge_unheard(world, run).await?;
     remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
     remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
     tracing::info!(job.id = %run.job_id, "run purged");
+    Ok(())
+}
+
+/// Charges a cancelled run with what its workers had not told of when it ended: their last words will find no run.
+async fn charge_unheard(world: &World, run: &Run) -> platform::Result<()> {
+    let end = run.completed_at.unwrap_or(run.progress_at);
+    let planned = run.plan.as_ref().map_or(0.0, Plan::shard_seconds);
+    let mut seconds = 0.0;
+    for state in [ShardState::Launched, ShardState::Running] {
+        let shards = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", json!(state));
+        let shards = world.docs.query::<Shard>(&shards).await?;
+        seconds += shards.iter().map(|shard| shard.value.unheard(end, planned)).sum::<f64>();
+    }
+    if seconds > 0.0 {
+        update(&world.docs, &run.uid, &run.job_id, |run| run.charge_unheard(seconds)).await?;
+    }
     Ok(())
 }
 
@@ -75,7 +93,7 @@ async fn forget(world: &World, run: &Run) -> platform::Result<()> {
     let path = places::job(&run.uid, &run.job_id);
     while let Some(run) = world.docs.find::<Run>(&path).await? {
         let mut known = Known::read(&world.docs, &run.value.uid).await?;
-        known.account.value.keep_spent(&run.value.month, run.value.charged_gpu_seconds);
+        known.account.value.keep(&run.value);
         let delete = Write::Delete { path: path.clone(), version: Some(run.version) };
         let note = Write::create(places::purged().doc(&world.ids.next()), &purged(world, run.value))?;
         match world.docs.commit(vec![known.write()?, delete, note]).await {

@@ -32,7 +32,7 @@ pub async fn submit_upload(
     let judged = match write_items(ports, &submission.uid, &job_id, &ligands, reading).await {
         Ok(judged) => Ok(judged),
         Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),
-        Err(error @ (IngestError::Library(_) | IngestError::TooLarge)) => {
+        Err(error @ (IngestError::Library(_) | IngestError::TooManyRows(_) | IngestError::TooLarge)) => {
             Err(RunError::new("unreadable_library", &error.to_string()))
         }
         Err(IngestError::Platform(platform::Error::NotFound(_))) => {

@@ -25,7 +25,9 @@ pub use items::Items;
 /// The most ligands any run may have: what the largest tier allows.
 pub const MOST_LIGANDS: u32 = 1_000_000;
 /// The largest file that is read, in bytes: a thousand for each of a million ligands.
-const MOST_BYTES: u64 = 1 << 30;
+pub const MOST_BYTES: u64 = 1 << 30;
+/// Rows that a library may have beyond twice the ligands that may be run: the rejected ones cost reading too.
+const SPARE_ROWS: u64 = 10_000;
 /// How many bad rows an answer lists.
 const LISTED: usize = 100;
 
@@ -96,6 +98,9 @@ pub enum IngestError {
     /// More than so many rows can be run.
     #[error("the library holds more than {0} ligands")]
     TooMany(u32),
+    /// More than so many rows, accepted or not.
+    #[error("the library holds more than {0} rows")]
+    TooManyRows(u64),
     /// The file as it lies there.
     #[error("the library is larger than {} MiB", MOST_BYTES >> 20)]
     TooLarge,
@@ -150,7 +155,9 @@ impl From<IngestError> for Problem {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Library(error) => Problem::field("/library", error.to_string()),
-            error @ (IngestError::TooMany(_) | IngestError::TooLarge) => Problem::field("/library", error.to_string()),
+            error @ (IngestError::TooMany(_) | IngestError::TooManyRows(_) | IngestError::TooLarge) => {
+                Problem::field("/library", error.to_string())
+            }
             IngestError::Platform(platform::Error::NotFound(_)) => {
                 Problem::field("/library", "there is no such object")
             }
@@ -177,10 +184,15 @@ impl Reading {
         Reading { most, wanted, repeats: None }
     }
 
+    /// Rows that are read at most: as many may be rejected as can be run, and some thousands more.
+    fn most_rows(&self) -> u64 {
+        2 * u64::from(self.most) + SPARE_ROWS
+    }
+
     /// Reads a large library beforehand, unless that was done, to know what need not be remembered of it.
     fn prepare(self, open: &OpenRows, size: Size) -> Result<Self, IngestError> {
         match self.repeats {
-            None if size == Size::Large => Ok(Reading { repeats: Some(repeats(open)?), ..self }),
+            None if size == Size::Large => Ok(Reading { repeats: Some(repeats(open, self.most_rows())?), ..self }),
             _ => Ok(self),
         }
     }

@@ -6,7 +6,7 @@ use super::{
     library::{self, IngestError, Judged, Reading},
     requests::Asked,
     reuse::{self, Question},
-    submit::Ports,
+    submit::{self, Ports},
 };
 use crate::Problem;
 use domain::{JobId, Run, Strategy};
@@ -24,6 +24,7 @@ pub struct Quote {
 /// where there is nothing to tell: the library cannot be read, or is larger than the user's may be.
 pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let Asked { mut submission, ligands, on_invalid } = asked;
+    let _reading = submit::reading(ports, &submission.uid, &ligands)?;
     let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
     let question = Question::of(ports, &submission).await?;
     let reading = Reading::first(room.most_ligands(), question.was_answered());

@@ -51,7 +51,8 @@ pub struct BatchRequest {
     pub max_concurrent: Option<u32>,
     #[serde(default)]
     pub on_invalid: OnInvalid,
-    /// Refuses the batch if it is estimated to cost more US dollars.
+    /// In US dollars. A batch that is estimated to cost more is refused; one that has come to cost as much while it runs is
+    /// stopped, and ends with the results it has.
     pub max_cost_usd: Option<f64>,
     /// What else the model takes, by its own schema.
     #[serde(default)]
@@ -83,7 +84,8 @@ pub struct PredictRequest {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub parameters: Value,
-    /// Refuses the prediction if it is estimated to cost more US dollars.
+    /// In US dollars. A prediction that is estimated to cost more is refused; one that has come to cost as much while it runs
+    /// is stopped, and has failed.
     pub max_cost_usd: Option<f64>,
 }
 

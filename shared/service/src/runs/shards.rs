@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 /// Progress is written at most this often, in seconds; Firestore takes about one write a second to a document.
 const PROGRESS_EVERY: f64 = 1.0;
-/// Shards of a stopped run that are closed in one call, and side by side.
+/// Waiting shards of a stopped run that are closed in one call, and shards that are closed side by side.
 const CLOSED_AT_ONCE: u32 = 200;
 const SIDE_BY_SIDE: usize = 16;
 /// Documents of shards that one query reads.
@@ -204,18 +204,21 @@ pub async fn lost(
     }
 }
 
-/// Closes shards that wait, of a run that was stopped: their items fail for the reason it was stopped. Some in each call,
-/// and what a call that died has begun: the reports of closed shards wake the dispatcher, which calls again.
-pub async fn close_waiting(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
+/// Closes the shards of a run that was stopped: what their workers told counts, their other items fail for the reason it
+/// was stopped. All that are at work, what a call that died has begun, and some of those that wait: the reports of closed
+/// shards wake the dispatcher, which calls again.
+pub async fn close_open(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
     let run = world.docs.find::<Run>(&places::job(uid, job)).await?.map(|run| run.value);
     let Some(reason) = run.filter(|run| !run.status.is_final()).and_then(|run| run.stopped) else { return Ok(()) };
     let error = ItemError::new(&reason.code, reason.message);
     let all = Query::collection(places::shards(uid, job));
-    let begun = world.docs.query::<Shard>(&all.clone().equals("state", json!(ShardState::Running))).await?;
+    let mut open = vec![];
+    for state in [ShardState::Launched, ShardState::Running] {
+        open.extend(world.docs.query::<Shard>(&all.clone().equals("state", json!(state))).await?);
+    }
     let pending = all.equals("state", json!(ShardState::Pending)).limit(CLOSED_AT_ONCE);
-    let begun = begun.into_iter().filter(|shard| shard.value.is_closing());
-    let shards = begun.chain(world.docs.query::<Shard>(&pending).await?);
-    let closing = shards.map(|shard| close_one(world, uid, job, shard, &error));
+    open.extend(world.docs.query::<Shard>(&pending).await?);
+    let closing = open.into_iter().map(|shard| close_one(world, uid, job, shard, &error));
     stream::iter(closing.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE).try_collect().await
 }
 
@@ -226,6 +229,13 @@ async fn close_one(
     mut shard: Versioned<Shard>,
     error: &ItemError,
 ) -> Result<()> {
+    if shard.value.worker.is_some() {
+        refresh(world, uid, job, shard.value.shard).await?;
+        match world.docs.find::<Shard>(&shard.path).await? {
+            Some(read) if !read.value.done => shard = read,
+            _ => return Ok(()),
+        }
+    }
     if !shard.value.is_closing() {
         shard.value.closing_attempt(world.clock.now().into());
         match world.docs.replace(&shard).await {

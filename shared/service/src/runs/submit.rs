@@ -10,7 +10,7 @@ use super::{
     reuse::{self, Question},
 };
 use crate::{
-    FieldProblem, Problem, Settings, World, places,
+    FieldProblem, Held, Hold, Limiter, Problem, Settings, World, places,
     repeat::{Kept, Repeat},
 };
 use domain::{
@@ -76,13 +76,15 @@ pub struct Ports<'a> {
     pub blobs: &'a Blobs,
     pub clock: &'a Clock,
     pub ids: &'a Ids,
+    pub limiter: &'a Limiter,
     pub settings: &'a Settings,
 }
 
 impl World {
     /// The part of the world that submitting touches.
     pub fn submitting(&self) -> Ports<'_> {
-        Ports { docs: &self.docs, blobs: &self.blobs, clock: &self.clock, ids: &self.ids, settings: &self.settings }
+        let World { docs, blobs, clock, ids, limiter, settings, .. } = self;
+        Ports { docs, blobs, clock, ids, limiter, settings }
     }
 }
 
@@ -143,10 +145,12 @@ pub async fn submit(
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
     let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
-    let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, "submit", again, ports.clock));
+    let purpose = if submission.batch { "submit-batch" } else { "submit" };
+    let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, purpose, again, ports.clock));
     if let Some(run) = repeated(ports, &submission.uid, repeat.as_mut()).await? {
         return Ok(run);
     }
+    let _reading = reading(ports, &submission.uid, &ligands)?;
     let mut room = submission.room(ports).await?;
     room.for_any(submission.batch, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
     let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
@@ -204,6 +208,12 @@ pub async fn submit(
         room = submission.room(ports).await?;
     }
     Err(busy())
+}
+
+/// The place of a library among those of its user that are being read; rows of a request are at hand.
+pub(super) fn reading(ports: &Ports<'_>, uid: &Uid, ligands: &Ligands) -> Result<Option<Hold>, Problem> {
+    let is_file = matches!(ligands, Ligands::Library(_));
+    is_file.then(|| ports.limiter.hold(uid, Held::Libraries)).transpose()
 }
 
 /// Removes the objects just written for a run that is not there: it was purged meanwhile, or the request became another

@@ -132,9 +132,13 @@ impl Cloud {
         self.call(Method::DELETE, function, path, None).await
     }
 
-    /// Sends a file to a signed link.
-    pub async fn put(&self, link: &str, content: String) {
-        let answer = self.http.put(link).body(content).send().await.unwrap();
+    /// Sends a file to the signed link of an upload.
+    pub async fn put(&self, upload: &Value, content: String) {
+        let mut request = self.http.put(upload["upload_url"].as_str().unwrap());
+        for (name, value) in upload["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        let answer = request.body(content).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.status());
     }
 

@@ -86,7 +86,7 @@ async fn upload(cloud: Arc<Cloud>) {
     let wanted = json!({"file_name": "library.csv", "protein_sequence": SEQUENCE});
     let upload = cloud.post("create-upload", "/api/v1/uploads", &wanted).await;
     let lines: String = ligands(12).iter().map(|(name, smiles)| format!("{smiles},{name}\n")).collect();
-    cloud.put(upload["upload_url"].as_str().unwrap(), format!("smiles,name\nbroken(,x\n{lines}")).await;
+    cloud.put(&upload, format!("smiles,name\nbroken(,x\n{lines}")).await;
     let object = &upload["object"];
     let batch = cloud.until("list-batches", "/api/v1/batches", |list| {
         let batches = list["batches"].as_array().unwrap().iter();

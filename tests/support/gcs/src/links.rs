@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use platform::Clock;
+use platform::{Clock, blobs::LENGTH_RANGE};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -22,6 +22,9 @@ pub(crate) struct Signed {
     /// In seconds.
     #[serde(rename = "X-Goog-Expires")]
     expires: i64,
+    /// Names with semicolons between them.
+    #[serde(rename = "X-Goog-SignedHeaders", default)]
+    headers: String,
     #[serde(rename = "X-Goog-Signature")]
     signature: String,
     #[serde(rename = "response-content-disposition")]
@@ -57,6 +60,12 @@ pub(crate) async fn put(
     if !signed.is_good(Clock::system().now()) {
         return error(StatusCode::BAD_REQUEST, "The link has expired.");
     }
+    if !signed.is_sent_with(&headers) {
+        return error(StatusCode::BAD_REQUEST, "A signed header is missing.");
+    }
+    if most(&headers).is_some_and(|most| body.len() as u64 > most) {
+        return error(StatusCode::BAD_REQUEST, "Your proposed upload exceeds the maximum allowed object size.");
+    }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
     match state.objects.put(Draft { bucket, name, content_type, ..Draft::default() }, body) {
@@ -72,6 +81,16 @@ impl Signed {
         let ends = begun.map(|begun| begun + TimeDelta::seconds(self.expires));
         !self.signature.is_empty() && ends.is_ok_and(|end| now <= end)
     }
+
+    fn is_sent_with(&self, headers: &HeaderMap) -> bool {
+        let mut names = self.headers.split(';').filter(|name| !matches!(*name, "" | "host"));
+        names.all(|name| headers.contains_key(name))
+    }
+}
+
+/// The most bytes that `x-goog-content-length-range` allows.
+fn most(headers: &HeaderMap) -> Option<u64> {
+    headers.get(LENGTH_RANGE)?.to_str().ok()?.split_once(',')?.1.parse().ok()
 }
 
 #[cfg(test)]
@@ -80,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_link_runs_out() {
-        let signed = Signed { date: "20261123T120000Z".into(), expires: 60, signature: "ab".into(), disposition: None };
+        let date = "20261123T120000Z".into();
+        let signed = Signed { date, expires: 60, headers: "host".into(), signature: "ab".into(), disposition: None };
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert!(signed.is_good(at("2026-11-23T12:01:00Z")));
         assert!(!signed.is_good(at("2026-11-23T12:01:01Z")));

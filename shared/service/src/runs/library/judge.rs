@@ -64,14 +64,16 @@ impl Judging {
 /// Judges the rows one after the other.
 pub(super) fn judge(
     open: &OpenRows,
-    Reading { most, wanted, repeats }: Reading,
+    reading: Reading,
     accept: &mut dyn FnMut(Item) -> io::Result<()>,
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
+    let most_rows = reading.most_rows();
+    let Reading { most, wanted, repeats } = reading;
     let curator = repeats.clone().map_or_else(Curator::new, Curator::knowing);
     let mut judging =
         Judging { judged: Judged { repeats, ..Judged::default() }, curator, wanted, smiles: Sha256::new() };
-    read(open, |rows| {
+    read(open, most_rows, |rows| {
         for verdict in judging.curator.judge_all(rows) {
             judging.take(verdict, accept, reject)?;
             if judging.judged.accepted > most {

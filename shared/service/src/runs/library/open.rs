@@ -69,23 +69,28 @@ fn of_library(source: impl chem::Source) -> Result<Rows, IngestError> {
     Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
 }
 
-/// Reads all rows, as many at a time as are well judged together.
+/// Reads all rows, as many at a time as are well judged together; errs where there are more than `most`.
 pub(super) fn read(
     open: &OpenRows,
+    most: u64,
     mut take: impl FnMut(Vec<Result<Record, RowError>>) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let mut rows = open()?.peekable();
+    let (mut rows, mut count) = (open()?.peekable(), 0);
     while rows.peek().is_some() {
-        let some: Result<Vec<_>, IngestError> = rows.by_ref().take(BATCH).map(readable).collect();
-        take(some?)?;
+        let some = rows.by_ref().take(BATCH).map(readable).collect::<Result<Vec<_>, IngestError>>()?;
+        count += some.len() as u64;
+        take(some)?;
+        if count > most {
+            return Err(IngestError::TooManyRows(most));
+        }
     }
     Ok(())
 }
 
 /// What a first reading finds.
-pub(super) fn repeats(open: &OpenRows) -> Result<Arc<Repeats>, IngestError> {
+pub(super) fn repeats(open: &OpenRows, most_rows: u64) -> Result<Arc<Repeats>, IngestError> {
     let mut repeats = Repeats::default();
-    read(open, |rows| {
+    read(open, most_rows, |rows| {
         repeats.note_all(rows);
         Ok(())
     })?;

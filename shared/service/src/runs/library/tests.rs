@@ -1,7 +1,10 @@
 use super::*;
 use crate::testing::{Bench, user};
 use chem::curate::BATCH;
+use huge::Huge;
 use platform::{Ids, PutOptions};
+
+mod huge;
 
 /// Ethanol as a V2000 record.
 const ETHANOL: &str = "ethanol\n\n\n  3  2  0  0  0  0            999 V2000
@@ -92,6 +95,33 @@ async fn a_library_too_large_to_be_remembered_is_judged_like_any_other() {
     let expected = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of);
     assert!(expected.eq(items));
     assert_eq!((judged.wanted.len(), in_request.wanted.len() as u32), (0, in_request.accepted));
+}
+
+#[tokio::test]
+async fn rows_that_cannot_be_run_are_not_read_without_end() {
+    let bench = Bench::new().await;
+    let check_rows = async |rows: usize, name_length: usize| {
+        let line = format!("C(,{}\n", "x".repeat(name_length));
+        let path = BlobPath::new(places::UPLOADS, "u1/screen/bad.csv").unwrap();
+        let text = format!("smiles,name\n{}", line.repeat(rows));
+        bench.world.blobs.put_bytes(&path, text, PutOptions::default()).await.unwrap();
+        check(&bench.world.blobs, &Ligands::Library(path), Reading::first(5, false)).await
+    };
+    assert_eq!(check_rows(10_010, 1).await.unwrap().rejected, 10_010);
+    // A small file, and one that is read twice.
+    for name_length in [1, 200] {
+        let error = check_rows(12_000, name_length).await.unwrap_err();
+        assert_eq!(error.to_string(), "the library holds more than 10010 rows");
+    }
+}
+
+#[tokio::test]
+async fn a_file_too_large_is_refused_by_what_is_known_of_it_and_not_read() {
+    let blobs = Blobs::new(Arc::new(Huge));
+    let path = BlobPath::new(places::UPLOADS, "u1/screen/library.csv").unwrap();
+    let error = check(&blobs, &Ligands::Library(path), Reading::first(5, false)).await.unwrap_err();
+    assert!(matches!(error, IngestError::TooLarge), "{error:?}");
+    assert_eq!(error.to_string(), "the library is larger than 1024 MiB");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use crate::{
     runs::{
         self,
         library::Ligands,
+        shards,
         submit::{self, OnInvalid, Submission},
     },
     testing::{Bench, SEQUENCE, start, user},
@@ -151,8 +152,27 @@ async fn purging_a_run_gives_no_gpu_time_back() {
     assert_eq!(single(&bench).await.unwrap_err(), refused(402, "gpu_minutes_per_month"));
     runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
     assert!(bench.runs("u1").await.is_empty());
-    assert_eq!(bench.account("u1").await.purged_in(&start().month()), 3_590.0);
+    assert_eq!(bench.account("u1").await.purged_in(&start().month()).charged_gpu_seconds, 3_590.0);
     assert_eq!(single(&bench).await.unwrap_err(), refused(402, "gpu_minutes_per_month"));
+}
+
+#[tokio::test]
+async fn cancelling_and_purging_at_once_gives_no_gpu_time_back_that_workers_did_not_live_to_tell() {
+    let bench = Bench::with(|settings| settings.gpu_capacity = 3).await;
+    let (run, _) = bench.running("u1", 30).await;
+    bench.report(&run, 0, 1, false, vec![]).await;
+    shards::refresh(&bench.world, &run.uid, &run.job_id, 0).await.unwrap();
+    bench.wait(100);
+    bench.final_report(&run, 1, 1).await;
+    shards::refresh(&bench.world, &run.uid, &run.job_id, 1).await.unwrap();
+    let cancelled = runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, false).await.unwrap();
+    assert!(cancelled.unwrap().charged_gpu_seconds <= 120.0);
+    bench.wait(24 * 3600);
+    shards::evaluate(&bench.world, &run.uid, &run.job_id).await.unwrap();
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
+    let kept = bench.account("u1").await.purged_in(&start().month());
+    assert_eq!((kept.gpu_seconds, kept.charged_gpu_seconds), (120.0, 320.0), "two shards were at work for 100 s more");
+    assert_eq!((kept.runs, kept.completed), (1, 10));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! request. Claims: `tier` (`default`, `premium`, `enterprise`, `admin`), `roles` (a list that may hold `admin`), and
 //! `admin: true`, which is the same role. The account document `users/{uid}` overrides either. An API key has the tier
 //! and roles of that document alone; there its owner's claimed tier is noted when they submit or manage with a token.
+//! Who only looks at something goes by that document as it was at most ten seconds ago.
 
 use crate::{
     Problem, World,
@@ -71,8 +72,7 @@ impl FromRequestParts<World> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
         let caller = verified(parts, world).await?;
-        let looks = matches!(parts.method, Method::GET | Method::HEAD);
-        caller.needs(if looks { Scope::Read } else { Scope::Submit })?;
+        caller.needs(if looks(parts) { Scope::Read } else { Scope::Submit })?;
         Ok(caller)
     }
 }
@@ -116,13 +116,13 @@ async fn verified(parts: &Parts, world: &World) -> Result<Caller, Problem> {
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
     let caller = if let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         let Identity { uid, tier, roles } = token_of(world, token).await?;
-        let known = Known::read(&world.docs, &uid).await?;
+        let known = account(parts, world, &uid).await?;
         let kept = &known.account.value;
         let (tier, roles, claimed_tier) = (kept.tier(Some(tier)), kept.roles(&roles), Some(tier));
         Caller { uid, tier, roles, scopes: Scope::ALL.to_vec(), key: None, claimed_tier, known }
     } else if let Some(key) = text(API_KEY) {
         let record = api_key::check(world, key).await?;
-        let known = Known::read(&world.docs, &record.uid).await?;
+        let known = account(parts, world, &record.uid).await?;
         let (tier, roles) = (known.account.value.tier(None), known.account.value.roles(&[]));
         let key = Some(record.id);
         Caller { uid: record.uid, tier, roles, scopes: record.scopes, key, claimed_tier: None, known }
@@ -131,6 +131,19 @@ async fn verified(parts: &Parts, world: &World) -> Result<Caller, Problem> {
     };
     limits::count(parts, world, &caller, Counted::Requests)?;
     Ok(caller)
+}
+
+/// Whether a request only looks at something.
+fn looks(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
+}
+
+/// The user's account: for who only looks at something, as it was a moment ago.
+async fn account(parts: &Parts, world: &World, uid: &Uid) -> platform::Result<Known> {
+    if looks(parts) {
+        return world.accounts.read(&world.docs, uid, world.clock.now()).await;
+    }
+    Known::read(&world.docs, uid).await
 }
 
 async fn token_of(world: &World, token: &str) -> Result<Identity, Problem> {

@@ -3,7 +3,7 @@
 
 mod backends;
 
-use crate::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
+use crate::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use backends::{Backends, Stores};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Clock, Ids, embedded::Store};
@@ -129,6 +129,7 @@ impl Config {
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
             limiter: Limiter::default(),
+            accounts: Recent::default(),
             settings: Arc::new(self.settings),
         })
     }
@@ -147,6 +148,7 @@ impl World {
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
             limiter: Limiter::default(),
+            accounts: Recent::default(),
             settings: Arc::new(settings),
         }
     }

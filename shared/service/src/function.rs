@@ -1,13 +1,16 @@
 //! What a function is: a name, a trigger, and a router (or, for the GPU job, a piece of work). And what every one of
 //! them is wrapped in: problems as the only errors, bounded bodies, CORS for browsers, a health check.
 
-use crate::{Problem, World, limits, problem};
+use crate::{
+    Problem, World, limits, problem,
+    telemetry::{self, Trace},
+};
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware,
-    response::IntoResponse,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use std::{collections::BTreeMap, future::Future, pin::Pin, process::ExitCode, time::Duration};
@@ -99,10 +102,21 @@ pub fn serve(routes: Router<World>, world: World) -> Router {
         .fallback(|| async { Problem::of_status(StatusCode::NOT_FOUND, "there is nothing at this path") })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
-        .layer(middleware::from_fn_with_state(world.clone(), limits::tell))
-        .layer(middleware::from_fn(problem::render))
+        .layer(middleware::from_fn_with_state(world.clone(), edge))
         .layer(cors)
         .with_state(world)
+}
+
+/// What is around every handler, in one layer: the trace its request names, what is left of its limits, and problems as
+/// they are told.
+async fn edge(State(world): State<World>, request: Request, next: Next) -> Response {
+    let (method, address) = (request.method().clone(), request.uri().clone());
+    let trace = Trace::of(request.headers());
+    let answering = async {
+        let response = limits::tell(&world, request, next).await;
+        problem::render(response, &method, address.path())
+    };
+    telemetry::under(trace, answering).await
 }
 
 /// Browsers of the named origins may call; credentials travel in headers, never in cookies.

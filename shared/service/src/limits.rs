@@ -5,7 +5,7 @@
 
 use crate::{Caller, Problem, World};
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderName, HeaderValue, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -147,7 +147,7 @@ pub(crate) fn count(parts: &Parts, world: &World, caller: &Caller, counted: Coun
 }
 
 /// Writes the reading of a request's user, or of where it comes from, into its answer, whatever that is.
-pub(crate) async fn tell(State(world): State<World>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn tell(world: &World, mut request: Request, next: Next) -> Response {
     let (slot, origin) = (Slot::default(), Origin::of(&request));
     request.extensions_mut().insert(slot.clone());
     let mut response = next.run(request).await;

@@ -4,9 +4,7 @@
 use crate::limits::Reading;
 use axum::{
     body::Body,
-    extract::Request,
-    http::{HeaderValue, StatusCode, header},
-    middleware::Next,
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -308,10 +306,7 @@ impl From<platform::Error> for Problem {
 
 /// Writes the body of every problem, logs its cause, and turns the HTTP layer's own refusals (unknown path, wrong
 /// method) into problems.
-pub async fn render(request: Request, next: Next) -> Response {
-    let instance = request.uri().path().to_owned();
-    let method = request.method().clone();
-    let mut response = next.run(request).await;
+pub fn render(mut response: Response, method: &Method, instance: &str) -> Response {
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
         None if is_bare_refusal(&response) => Problem::new(response.status(), bare_detail(response.status())),
@@ -320,7 +315,7 @@ pub async fn render(request: Request, next: Next) -> Response {
     if let Some(cause) = &problem.cause {
         tracing::error!(http.method = %method, http.path = %instance, error = %chain(cause.as_ref()), "request failed");
     }
-    let body = serde_json::to_vec(&problem.details(&instance)).unwrap_or_default();
+    let body = serde_json::to_vec(&problem.details(instance)).unwrap_or_default();
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

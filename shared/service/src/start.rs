@@ -9,7 +9,6 @@ use crate::{
     serve,
     telemetry::{self, Trace},
 };
-use axum::middleware;
 use std::{collections::BTreeMap, error::Error, io, process::ExitCode, thread, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -60,7 +59,7 @@ async fn main(
         }
         Work::Service(_) => {
             let routes = function.routes().unwrap_or_default();
-            let app = serve(routes, world).layer(middleware::from_fn(telemetry::per_request));
+            let app = serve(routes, world);
             let listener = TcpListener::bind((host.as_str(), port)).await?;
             tracing::info!(function = function.name, port, "serving");
             let (told, hears) = tokio::sync::oneshot::channel::<()>();

@@ -8,7 +8,6 @@ mod tests;
 
 pub use handed_on::handing_on;
 
-use axum::{extract::Request, middleware::Next, response::Response};
 use http::HeaderMap;
 use std::{
     cell::RefCell,
@@ -63,7 +62,8 @@ impl Trace {
         Trace::from_traceparent(&format!("00-{id}-{span}-{flags}"))
     }
 
-    fn of(headers: &HeaderMap) -> Option<Trace> {
+    /// The trace that a request's headers name.
+    pub fn of(headers: &HeaderMap) -> Option<Trace> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let standard = text(TRACEPARENT).and_then(Trace::from_traceparent);
         standard.or_else(|| text("x-cloud-trace-context").and_then(Trace::from_cloud_trace))
@@ -105,11 +105,6 @@ where
 /// Runs work under the trace it was started with.
 pub async fn under<T>(trace: Option<Trace>, work: impl Future<Output = T>) -> T {
     CURRENT.scope(RefCell::new(trace), work).await
-}
-
-/// Runs every request under the trace its headers name.
-pub async fn per_request(request: Request, next: Next) -> Response {
-    under(Trace::of(request.headers()), next.run(request)).await
 }
 
 /// Begins logging, at `info` unless `RUST_LOG` says otherwise: for Cloud Logging where Cloud Run's environment shows,

@@ -1,7 +1,7 @@
 //! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
 //! signature picks what it needs.
 
-use crate::{limits::Limiter, tokens::Verifier, webhooks::Resolver};
+use crate::{limits::Limiter, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use axum::extract::FromRef;
 use domain::Slots;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};
@@ -19,6 +19,7 @@ pub struct World {
     pub verifier: Arc<Verifier>,
     pub resolver: Resolver,
     pub limiter: Limiter,
+    pub accounts: Recent,
     pub settings: Arc<Settings>,
 }
 

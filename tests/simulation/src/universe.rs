@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use service::{Limiter, Settings, World, tokens::Verifier, webhooks::Resolver};
+use service::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -190,6 +190,7 @@ impl Universe {
             verifier: self.verifier.clone(),
             resolver: self.resolver.clone(),
             limiter: Limiter::default(),
+            accounts: Recent::default(),
             settings: settings.clone(),
         }
     }

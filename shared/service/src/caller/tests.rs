@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     Function,
     signing::{AUDIENCE, ISSUER, keys, signed},
-    testing::{Bench, Reply},
+    testing::{Bench, Reply, user},
     tokens::Verifier,
 };
 use axum::{
@@ -256,4 +256,18 @@ async fn browsers_may_read_what_is_left() {
     for name in ["ratelimit-limit", "x-ratelimit-reset", "retry-after", "location"] {
         assert!(exposed.split(',').any(|field| field.trim() == name), "{name} in {exposed}");
     }
+}
+
+#[tokio::test]
+async fn who_only_looks_is_let_in_by_the_account_of_a_moment_ago_and_who_changes_something_by_what_it_is() {
+    let bench = bench().await;
+    assert_eq!(bench.get(FUNCTION, "u1", "/").await.body["tier"], "enterprise");
+    let mut account = bench.world.docs.get::<domain::Account>(&places::account(&user("u1"))).await.unwrap();
+    account.value.tier = Some(Tier::Premium);
+    bench.world.docs.replace(&account).await.unwrap();
+    bench.wait(9);
+    assert_eq!(bench.get(FUNCTION, "u1", "/").await.body["tier"], "enterprise");
+    assert_eq!(bench.post(FUNCTION, "u1", "/", None, &Value::Null).await.body["tier"], "premium");
+    bench.wait(1);
+    assert_eq!(bench.get(FUNCTION, "u1", "/").await.body["tier"], "premium");
 }

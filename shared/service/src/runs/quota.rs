@@ -7,6 +7,10 @@ use domain::{Account, Demanded, Exceeded, Holding, JobType, LimitKind, Limits, R
 use platform::{Docs, Number, Query, Result, Versioned, Write};
 use serde_json::json;
 
+mod recent;
+
+pub use recent::{RECENT, Recent};
+
 /// Every limit of a deployment that holds nobody to any.
 const NONE: Limits = Limits {
     requests_per_minute: u32::MAX,

@@ -1,6 +1,6 @@
 use super::*;
-use crate::testing::Log;
-use axum::{Router, body::Body, middleware, routing::get};
+use crate::testing::{Bench, Log};
+use axum::{Router, body::Body, extract::Request, routing::get};
 use platform::{BlobPath, Clock, Message, PutOptions, StartRequest, embedded::Event};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn logged(headers: &[(&str, &str)]) -> Vec<Value> {
         tracing::warn!("slow");
         tracing::error!(error = "broken", "request failed");
     };
-    let app = Router::new().route("/", get(handler)).layer(middleware::from_fn(per_request));
+    let app = crate::serve(Router::new().route("/", get(handler)), Bench::new().await.world);
     let mut request = Request::new(Body::empty());
     for (name, value) in headers {
         request.headers_mut().insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
@@ -83,7 +83,7 @@ async fn a_request_without_a_right_trace_is_logged_without_one() {
 
 #[tokio::test]
 async fn what_a_request_causes_carries_its_trace() {
-    let bench = crate::testing::Bench::new().await;
+    let bench = Bench::new().await;
     let (world, store) = (handing_on(bench.world.clone()), bench.store.clone());
     let start = |claim: &str| StartRequest {
         job: "predict-worker".to_owned(),

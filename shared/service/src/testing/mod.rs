@@ -12,7 +12,7 @@ use crate::{
     Caller, Function, Settings, World,
     api_key::{API_KEY, ApiKey},
     events, places,
-    runs::quota::Known,
+    runs::quota::{Known, RECENT},
     serve,
     tokens::Verifier,
     webhooks::{self, Resolver},
@@ -148,11 +148,12 @@ impl Bench {
         self.world.docs.get(&places::account(&user(name))).await.unwrap().value
     }
 
-    /// Changes the account of a user as an operator does.
+    /// Changes the account of a user as an operator does, and waits until everybody goes by it.
     pub async fn change_account(&self, name: &str, change: impl FnOnce(&mut Account)) {
         let mut account = self.world.docs.get::<Account>(&places::account(&user(name))).await.unwrap();
         change(&mut account.value);
         self.world.docs.replace(&account).await.unwrap();
+        self.wait(RECENT.num_seconds().unsigned_abs());
     }
 
     /// The same with other settings.

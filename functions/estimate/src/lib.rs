@@ -2,14 +2,14 @@
 //! through, without one being made.
 
 use axum::{Json, extract::State};
-use domain::{Demand, Forecast, Lane, Rejected, Run, Strategy};
+use domain::{Demand, Forecast, Lane, Rejected, Strategy};
 use serde::Serialize;
 use serde_json::Value;
 use service::{
-    Body, Caller, Function, IdempotencyKey, Problem, Refusals, Result, World, repeat,
+    Body, Caller, Function, IdempotencyKey, Refusals, Result, World, repeat,
     runs::{
         queue::Standing,
-        quote::{Quote, quote},
+        quote::{Quote, Quoted, quote},
         requests::{Asked, BatchRequest, PredictRequest},
     },
 };
@@ -62,6 +62,9 @@ struct StrategyEstimate {
     shards: u32,
     gpu_seconds: f64,
     usd: f64,
+    /// The share of the GPU time, from 0 to 1, that predicts nothing new: starting tasks, loading the model, and work that
+    /// is done again because a task was lost, as the run goes when it is played through; null where it takes no GPU.
+    waste: Option<f64>,
     /// Seconds from the first start to the end on GPUs that nobody else wants.
     seconds: f64,
     /// Seconds until its first ligand gets a GPU, as the queue stands; null where that lies too far ahead to say, or where
@@ -91,7 +94,7 @@ async fn estimate(
     let lane = if asked.submission.batch { Lane::Bulk } else { Lane::Interactive };
     let Quote { judged, cached, runs } = quote(&world.submitting(), asked).await?;
     let standing = Standing::read(&world, lane).await?;
-    let strategies = runs.into_iter().filter_map(|(run, refusal)| told(&world, &standing, run, refusal));
+    let strategies = runs.into_iter().filter_map(|quoted| told(&world, &standing, quoted));
     Ok(Json(Estimate {
         model: model.name().to_owned(),
         model_version: model.version().to_owned(),
@@ -114,7 +117,7 @@ fn read(caller: Caller, world: &World, body: Body<Value>) -> Result<Asked> {
     }
 }
 
-fn told(world: &World, standing: &Standing, run: Run, refusal: Option<Problem>) -> Option<StrategyEstimate> {
+fn told(world: &World, standing: &Standing, Quoted { run, refusal, waste }: Quoted) -> Option<StrategyEstimate> {
     let demand = Demand::of(&run, world.settings.slots(), 0)?;
     let plan = run.plan?;
     let forecast = if plan.shards > 0 {
@@ -127,6 +130,7 @@ fn told(world: &World, standing: &Standing, run: Run, refusal: Option<Problem>) 
         shards: plan.shards,
         gpu_seconds: plan.gpu_seconds,
         usd: run.cost.estimated_usd.unwrap_or_default(),
+        waste,
         seconds: plan.seconds,
         start_seconds: forecast.start_seconds,
         finish_seconds: forecast.end_seconds,

@@ -1,4 +1,5 @@
 use super::*;
+use domain::Run;
 use domain::Source;
 use serde_json::json;
 use service::{
@@ -155,4 +156,15 @@ async fn of_one_user_two_libraries_are_read_at_once() {
     for _ in 0..3 {
         assert_eq!(ask(&bench, &body).await.status, 200, "one after the other");
     }
+}
+
+#[tokio::test]
+async fn what_loading_and_lost_tasks_waste_is_told_with_every_strategy() {
+    let bench = Bench::new().await;
+    let told = ask(&bench, &batch(30, json!({}))).await.body;
+    let waste = |place: usize| told["strategies"][place]["waste"].as_f64().unwrap();
+    assert!(waste(0) > 0.0 && waste(0) < waste(2) && waste(2) < 0.5, "loading once wastes least: {told}");
+    bench.finished("u1", 30).await;
+    let known = ask(&bench, &batch(30, json!({}))).await.body;
+    assert!(known["strategies"][0]["waste"].is_null(), "no GPU, no waste: {known}");
 }

@@ -11,7 +11,7 @@ use crate::{
 use async_trait::async_trait;
 use domain::{Item, ItemError, Outcome, OutcomeStatus, Scores};
 use models::{Accelerator, Reading, Stage, UNUSABLE};
-use service::places;
+use service::{places, runs::reuse};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -187,7 +187,11 @@ impl Session<'_> {
             match reading {
                 Reading::Done { index, .. } | Reading::Failed { index, .. } if self.attempt.knows(index) => {}
                 Reading::Done { index, scores, files, simulated } => match self.upload(index, &files).await? {
-                    Some(files) => self.attempt.record(done(index, scores, files, simulated, provenance)),
+                    Some(files) => {
+                        let item = stage.items.iter().find(|item| item.index == index);
+                        let molecule = item.and_then(|item| reuse::molecule(item.smiles.as_deref()?));
+                        self.attempt.record(Outcome { molecule, ..done(index, scores, files, simulated, provenance) });
+                    }
                     None => _ = unfinished.insert(index, None),
                 },
                 Reading::Failed { index, error } => {
@@ -240,6 +244,7 @@ fn done(
         error: None,
         simulated,
         cached: false,
+        molecule: None,
         provenance,
     }
 }

@@ -107,7 +107,8 @@ impl Ligand {
     }
 
     /// A number that is equal for equal molecules, however written, and for few others: stereoisomers share it.
-    pub(crate) fn key(&self) -> u64 {
+    #[must_use]
+    pub fn key(&self) -> u64 {
         self.key
     }
 

@@ -39,7 +39,7 @@ pub use plan::{CostProfile, Group, Known, Plan, Planning, SizeClass, Strategy};
 pub use pool::{Demand, Lane, Lease, LeasedShard, MAX_TASKS, Pool, Slots};
 pub use profile::{Learned, MeasuredItem, Measurement, ligand_class};
 pub use progress::{MILESTONES, Progress};
-pub use question::{LigandHash, question};
+pub use question::{LigandHash, Molecule, question};
 pub use repair::{DeadLetterRecord, Repair, RepairKind, Repairs};
 pub use report::{ItemError, Outcome, OutcomeStatus, Report, Timing};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};

@@ -1,10 +1,11 @@
 //! What a result answers: the hash of everything a model sees but the ligand, and the hash of the ligand. Two predictions
 //! of one user with the same of both need not be made twice.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A ligand as it is run, in 128 bits of SHA-256: among a billion ligands of one user, two of the same hash are less
+/// A ligand as it is written, in 128 bits of SHA-256: among a billion ligands of one user, two of the same hash are less
 /// likely than one in 10^20.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LigandHash(pub [u8; LigandHash::BYTES]);
@@ -12,10 +13,38 @@ pub struct LigandHash(pub [u8; LigandHash::BYTES]);
 impl LigandHash {
     pub const BYTES: usize = 16;
 
-    /// Of the canonical SMILES.
     pub fn of(smiles: &str) -> Self {
         let digest = Sha256::digest(smiles.as_bytes());
         LigandHash(digest.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// Which molecule a ligand is, however it is written. As a text: 48 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Molecule {
+    /// Equal for equal molecules and for few others, such as their stereoisomers; quickly found.
+    pub key: u64,
+    /// Of the canonical SMILES: equal for equal molecules only.
+    pub canonical: LigandHash,
+}
+
+impl From<Molecule> for String {
+    fn from(molecule: Molecule) -> String {
+        format!("{:016x}{}", molecule.key, hex::encode(molecule.canonical.0))
+    }
+}
+
+impl TryFrom<String> for Molecule {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let wrong = "a molecule is 48 hexadecimal digits";
+        let mut bytes = [0; 8 + LigandHash::BYTES];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| wrong)?;
+        let (key, canonical) = bytes.split_first_chunk::<8>().ok_or(wrong)?;
+        let canonical = LigandHash(canonical.first_chunk().copied().ok_or(wrong)?);
+        Ok(Molecule { key: u64::from_be_bytes(*key), canonical })
     }
 }
 
@@ -112,8 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn one_molecule_is_one_hash() {
-        assert_eq!(LigandHash::of("CCO"), LigandHash::of("CCO"));
-        assert_ne!(LigandHash::of("CCO"), LigandHash::of("CCN"));
+    fn a_molecule_reads_back_from_its_text_and_nothing_else_does() {
+        let molecule = Molecule { key: 0xff, canonical: LigandHash::of("CCO") };
+        let text = String::from(molecule);
+        assert_eq!((text.len(), &text[..16]), (48, "00000000000000ff"));
+        assert_eq!(Molecule::try_from(text.clone()), Ok(molecule));
+        for wrong in ["", "ff", &text[1..], &text.replace('f', "g")] {
+            assert!(Molecule::try_from(wrong.to_owned()).is_err(), "{wrong}");
+        }
+        assert_ne!(LigandHash::of("CCO"), LigandHash::of("OCC"), "a text is not its molecule");
     }
 }

@@ -1,6 +1,6 @@
 //! What a worker says about its shard.
 
-use crate::{JobId, Scores, Timestamp, Uid, results::pic50};
+use crate::{JobId, Molecule, Scores, Timestamp, Uid, results::pic50};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -78,6 +78,9 @@ pub struct Outcome {
     /// True if it was computed by an earlier run of the user and taken over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
+    /// Which molecule it is about, where it has a result and that was worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub molecule: Option<Molecule>,
     /// What is needed to repeat it: seed, position in the process's input, versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provenance: BTreeMap<String, String>,
@@ -103,6 +106,7 @@ impl Outcome {
             error: Some(error),
             simulated: false,
             cached: false,
+            molecule: None,
             provenance: BTreeMap::new(),
         }
     }

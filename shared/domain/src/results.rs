@@ -1,6 +1,6 @@
 //! What users read: one row per item, and the file a finished batch leaves behind.
 
-use crate::{ItemError, JobId, OutcomeStatus, Summary, Timestamp};
+use crate::{ItemError, JobId, Molecule, OutcomeStatus, Summary, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -104,6 +104,10 @@ pub struct ResultRow {
     pub cached: bool,
     #[serde(default)]
     pub provenance: BTreeMap<String, String>,
+    /// Which molecule it is about, on the way from the report to what later runs look results up by.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub molecule: Option<Molecule>,
     /// Object names in the artifacts bucket by kind. Not shown to clients, who ask for links.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(ignore)]

@@ -74,6 +74,7 @@ impl Model {
                     error: None,
                     simulated: true,
                     cached: false,
+                    molecule: None,
                     provenance: BTreeMap::new(),
                 })
             }

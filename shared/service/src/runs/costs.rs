@@ -6,6 +6,7 @@ use crate::{World, chain, places};
 use domain::{
     CostProfile, JobId, Learned, MeasuredItem, Measurement, OutcomeStatus, Plan, Planning, Report, Run, Shard,
     SizeClass, Strategy, Timestamp, Uid,
+    simulate::{Conditions, boltz_on_l4, simulate},
 };
 use models::{Accepted, Model};
 use platform::{BlobPath, Docs, Result, Versioned};
@@ -35,6 +36,33 @@ pub fn plan(
     strategy: Strategy,
     slots: u32,
 ) -> Plan {
+    let (load_seconds, sizes) = classes(model, accepted, sizes, learned);
+    Planning { sizes: &sizes, load_seconds, strategy, slots }.plan()
+}
+
+/// The share of the GPU time of these items that predicts nothing new, where their plan is played through with tasks lost
+/// as usual; `None` where there is nothing to run.
+pub fn waste(
+    model: &dyn Model,
+    accepted: &Accepted,
+    sizes: &Sizes,
+    learned: Option<&Learned>,
+    strategy: Strategy,
+    slots: u32,
+) -> Option<f64> {
+    let (load_seconds, sizes) = classes(model, accepted, sizes, learned);
+    let plan = Planning { sizes: &sizes, load_seconds, strategy, slots }.plan();
+    let conditions = Conditions { load_seconds, ..boltz_on_l4(slots) };
+    (plan.shards > 0).then(|| simulate(&plan, &sizes, &conditions, 1).waste())
+}
+
+/// Seconds to load the model, and the items by size with the time that one of each takes.
+fn classes(
+    model: &dyn Model,
+    accepted: &Accepted,
+    sizes: &Sizes,
+    learned: Option<&Learned>,
+) -> (f64, Vec<SizeClass>) {
     let mut load_seconds = 0.0;
     let mut classes = vec![];
     for (most_atoms, class) in &sizes.0 {
@@ -43,7 +71,7 @@ pub fn plan(
         load_seconds = profile.load_seconds;
         classes.push(SizeClass { most_atoms: *most_atoms, items: class.ligands, item_seconds: profile.item_seconds });
     }
-    Planning { sizes: &classes, load_seconds, strategy, slots }.plan()
+    (load_seconds, classes)
 }
 
 fn times(model: &dyn Model, accepted: &Accepted, heavy_atoms: u32, learned: Option<&Learned>) -> CostProfile {

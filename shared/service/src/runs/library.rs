@@ -1,6 +1,6 @@
 //! A library on its way in: every row is judged, the accepted ones become the run's items, the others are kept with
 //! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for each molecule that
-//! comes more than once, and for 24 bytes a ligand where earlier runs may have its result.
+//! comes more than once, and for some 80 bytes a ligand where earlier runs may have its result.
 
 use super::reuse::Wanted;
 use crate::{FieldProblem, Problem, places};
@@ -70,7 +70,7 @@ pub struct Judged {
     /// The accepted ligands by size.
     pub sizes: Sizes,
     /// The accepted ligands, where results there are already are to be looked for.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Wanted,
     /// For another reading of the same library, where it is a large one.
     pub repeats: Option<Arc<Repeats>>,
     /// SHA-256 of the SMILES of the accepted ligands.

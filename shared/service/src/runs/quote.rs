@@ -16,8 +16,17 @@ pub struct Quote {
     pub judged: Judged,
     /// Of the accepted rows, those whose result is known.
     pub cached: u32,
-    /// With each strategy, from the cheapest to the fastest: the run, or why it would be refused.
-    pub runs: Vec<(Run, Option<Problem>)>,
+    /// With each strategy, from the cheapest to the fastest.
+    pub runs: Vec<Quoted>,
+}
+
+/// A run as it would be.
+pub struct Quoted {
+    pub run: Run,
+    /// Why it would not be.
+    pub refusal: Option<Problem>,
+    /// The share of its GPU time that would predict nothing new; `None` where it takes none.
+    pub waste: Option<f64>,
 }
 
 /// Judges a submission and plans it with every strategy, by the same steps as a submission, and writes nothing. Errs only
@@ -42,7 +51,10 @@ pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
         run.weight = room.weight();
         let fits = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run));
         let fits = fits.and_then(|()| room.clone().take(&run, now).map_err(|exceeded| (*exceeded).into()));
-        runs.push((run, fits.err()));
+        let (model, accepted) = (submission.model, &submission.accepted);
+        let slots = run.slots(ports.settings.gpu_capacity);
+        let waste = costs::waste(model, accepted, &reuse.to_run, learned.as_ref(), strategy, slots);
+        runs.push(Quoted { run, refusal: fits.err(), waste });
     }
     Ok(Quote { judged, cached: reuse.count(), runs })
 }

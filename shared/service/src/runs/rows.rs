@@ -134,6 +134,7 @@ fn row(run: &Run, item: Item, outcome: Outcome, names: &OtherNames) -> ResultRow
         simulated: outcome.simulated,
         cached: outcome.cached,
         provenance: outcome.provenance,
+        molecule: outcome.molecule,
         files: outcome.files,
         ..ResultRow::default()
     }

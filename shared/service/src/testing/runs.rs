@@ -48,6 +48,7 @@ pub fn completed(run: &Run, index: u32, attempt: u32) -> Outcome {
         error: None,
         simulated: false,
         cached: false,
+        molecule: None,
         provenance: BTreeMap::new(),
     }
 }

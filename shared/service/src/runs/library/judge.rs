@@ -4,9 +4,8 @@ use super::{
     IngestError, Judged, LISTED, Reading, gone,
     open::{OpenRows, read},
 };
-use crate::runs::reuse::Wanted;
 use chem::{Curator, Ligand, RejectReason, Verdict};
-use domain::{Item, LigandHash, Rejected};
+use domain::{Item, Rejected};
 use sha2::{Digest, Sha256};
 use std::io;
 
@@ -34,7 +33,7 @@ impl Judging {
                 self.smiles.update(ligand.smiles());
                 self.smiles.update(b"\n");
                 if self.wanted {
-                    judged.wanted.push(Wanted { hash: LigandHash::of(ligand.smiles()), index, heavy_atoms });
+                    judged.wanted.push(ligand.key(), ligand.smiles(), heavy_atoms);
                 }
                 let item = item(index, row, name, &ligand);
                 if index == 1 {

@@ -52,7 +52,7 @@ pub async fn write(docs: &Docs, blobs: &Blobs, run: &Run, token: u32) -> Result<
     let written = gather(docs, blobs, run, &folder, "spill", HELD).await?;
     let summary = serde_json::to_vec_pretty(&written.summary)?;
     blobs.put_bytes(&folder.file("summary.json")?, summary, PutOptions::of_type("application/json")).await?;
-    reuse::announce(blobs, run, written.simulated).await?;
+    reuse::announce(blobs, run, written.simulated, written.summary.completed_jobs).await?;
     Ok(written)
 }
 

@@ -3,6 +3,7 @@
 use super::{
     index::{Answer, Index},
     list::{self, Listed},
+    marker::answering,
 };
 use crate::{
     places,
@@ -13,19 +14,53 @@ use crate::{
 };
 use domain::{JobId, LigandHash, Plan, Uid, question};
 use platform::{Blobs, Error, Result};
+use std::collections::HashMap;
 
-/// Runs whose indices are read at most, the newest first.
-const MOST_RUNS: usize = 32;
-/// Markers of a question that are looked through for the newest.
-const MOST_MARKERS: u32 = 1000;
+/// Ligands whose canonical SMILES is worked out because they are written otherwise than what has their key: some seconds
+/// of work. What comes beyond is run anew.
+const MOST_RESPELT: usize = 100_000;
+/// Of them, those that are worked out here and not on a thread that may block.
+const FEW: usize = 16;
 
-/// A ligand that is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Ligands that are looked for: some 80 bytes each.
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    pub hash: LigandHash,
+    ligands: Vec<Ligand>,
+    /// As they are written, one after the other.
+    texts: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ligand {
+    key: u64,
+    written: LigandHash,
     /// The item's 1-based index.
-    pub index: u32,
-    pub heavy_atoms: u32,
+    index: u32,
+    heavy_atoms: u32,
+    /// Where its text begins and ends.
+    text: (u32, u32),
+}
+
+impl Wanted {
+    /// Adds the next item's ligand.
+    pub fn push(&mut self, key: u64, smiles: &str, heavy_atoms: u32) {
+        let begin = self.texts.len() as u32;
+        self.texts.push_str(smiles);
+        let (index, text) = (self.ligands.len() as u32 + 1, (begin, self.texts.len() as u32));
+        self.ligands.push(Ligand { key, written: LigandHash::of(smiles), index, heavy_atoms, text });
+    }
+
+    pub fn len(&self) -> usize {
+        self.ligands.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ligands.is_empty()
+    }
+
+    fn text(&self, ligand: &Ligand) -> String {
+        self.texts[ligand.text.0 as usize..ligand.text.1 as usize].to_owned()
+    }
 }
 
 /// What earlier runs of a user have of a submission.
@@ -66,11 +101,11 @@ impl Reuse {
         list::write(blobs, uid, job, &name, (&self.runs, &self.ligands)).await
     }
 
-    fn add(&mut self, wanted: &Wanted, run: u32, answer: Answer) {
+    fn add(&mut self, wanted: &Ligand, run: u32, answer: Answer) {
         self.known.add(wanted.heavy_atoms);
         self.ligands.push(Listed {
             index: wanted.index,
-            hash: wanted.hash,
+            hash: wanted.written,
             run,
             item: answer.item,
             shard: answer.shard,
@@ -83,7 +118,7 @@ impl Reuse {
 pub struct Question {
     /// `None` where that is never asked twice: designs are made anew each time.
     asked: Option<String>,
-    /// The user's runs that have answers, the newest first.
+    /// The user's runs that are asked for answers.
     answered_by: Vec<JobId>,
 }
 
@@ -94,7 +129,7 @@ impl Question {
             return Ok(Question::default());
         }
         let asked = question(model.name(), model.version(), &accepted.input, &accepted.files, &accepted.parameters);
-        let answered_by = newest(ports.blobs, uid, &asked, ports.settings.simulates(model.name())).await?;
+        let answered_by = answering(ports.blobs, uid, &asked, ports.settings.simulates(model.name())).await?;
         Ok(Question { asked: Some(asked), answered_by })
     }
 
@@ -109,24 +144,21 @@ impl Question {
 pub async fn look(ports: &Ports<'_>, uid: &Uid, question: Question, judged: &mut Judged) -> Result<Reuse> {
     let mut reuse = Reuse { question: question.asked, ..Reuse::nothing(judged) };
     let mut wanted = std::mem::take(&mut judged.wanted);
-    wanted.sort_unstable();
+    let mut canonical = Canonical::default();
+    wanted.ligands.sort_unstable_by_key(|ligand| (ligand.key, ligand.index));
     for job in question.answered_by {
         let Some(index) = Index::open(ports.blobs, places::answers(uid, &job)?).await? else { continue };
-        let hashes: Vec<_> = wanted.iter().map(|wanted| wanted.hash).collect();
-        let (run, mut found) = (reuse.runs.len() as u32, vec![false; wanted.len()]);
-        let mut take = |at: usize, answer| {
-            found[at] = true;
-            reuse.add(&wanted[at], run, answer);
-        };
-        match index.find(&hashes, &mut take).await {
-            // It was purged meanwhile; what was found is gone as well, and the planner will see that.
-            Ok(()) | Err(Error::NotFound(_)) => {}
-            Err(error) => return Err(error),
-        }
-        if found.contains(&true) {
+        let found = find(&index, &wanted, &mut canonical).await?;
+        if found.iter().any(Option::is_some) {
+            let run = reuse.runs.len() as u32;
+            for (ligand, answer) in wanted.ligands.iter().zip(&found) {
+                if let Some(answer) = answer {
+                    reuse.add(ligand, run, *answer);
+                }
+            }
             reuse.runs.push(job);
             let mut found = found.into_iter();
-            wanted.retain(|_| !found.next().unwrap_or_default());
+            wanted.ligands.retain(|_| found.next().flatten().is_none());
         }
         if wanted.is_empty() {
             break;
@@ -137,11 +169,51 @@ pub async fn look(ports: &Ports<'_>, uid: &Uid, question: Question, judged: &mut
     Ok(reuse)
 }
 
-/// The runs that have answers to a question, the newest first.
-async fn newest(blobs: &Blobs, uid: &Uid, question: &str, simulated: bool) -> Result<Vec<JobId>> {
-    let prefix = places::answers_to(uid, question, simulated);
-    let mut markers = blobs.list(places::ARTIFACTS, &prefix, None, MOST_MARKERS).await?;
-    markers.sort_by(|a, b| (b.created_at, b.path.name()).cmp(&(a.created_at, a.path.name())));
-    let job = |name: &str| name.strip_prefix(&prefix).and_then(|job| JobId::try_from(job.to_owned()).ok());
-    Ok(markers.iter().filter_map(|marker| job(marker.path.name())).take(MOST_RUNS).collect())
+/// For each of the ligands, which are in the order of their keys, what a run has of it.
+async fn find(index: &Index<'_>, wanted: &Wanted, canonical: &mut Canonical) -> Result<Vec<Option<Answer>>> {
+    let keys: Vec<_> = wanted.ligands.iter().map(|ligand| ligand.key).collect();
+    let (mut found, mut respelt) = (vec![None; keys.len()], vec![]);
+    let mut take = |at: usize, same: &[Answer]| {
+        found[at] = same.iter().find(|answer| answer.written == wanted.ligands[at].written).copied();
+        if found[at].is_none() && respelt.len() < MOST_RESPELT {
+            respelt.push((at, same.to_vec()));
+        }
+    };
+    match index.find(&keys, &mut take).await {
+        // It was purged meanwhile; what was found is gone as well, and the planner will see that.
+        Ok(()) | Err(Error::NotFound(_)) => {}
+        Err(error) => return Err(error),
+    }
+    canonical.work_out(wanted, respelt.iter().map(|(at, _)| *at)).await?;
+    for (at, same) in respelt {
+        let of = canonical.0.get(&wanted.ligands[at].index);
+        found[at] = same.into_iter().find(|answer| Some(&answer.molecule.canonical) == of);
+    }
+    Ok(found)
+}
+
+/// The hashes of canonical SMILES that were worked out, by the item's index.
+#[derive(Default)]
+struct Canonical(HashMap<u32, LigandHash>);
+
+impl Canonical {
+    /// Works out those of the ligands at these places that are not yet known.
+    async fn work_out(&mut self, wanted: &Wanted, places: impl Iterator<Item = usize>) -> Result<()> {
+        let ligands = places.map(|at| &wanted.ligands[at]).filter(|ligand| !self.0.contains_key(&ligand.index));
+        let room = MOST_RESPELT.saturating_sub(self.0.len());
+        let texts: Vec<_> = ligands.take(room).map(|ligand| (ligand.index, wanted.text(ligand))).collect();
+        let few = texts.len() <= FEW;
+        let work = move || {
+            let of = |(index, smiles): (u32, String)| Some((index, super::molecule(&smiles)?.canonical));
+            texts.into_iter().filter_map(of).collect::<Vec<_>>()
+        };
+        let known = if few {
+            work()
+        } else {
+            let working = tokio::task::spawn_blocking(work).await;
+            working.map_err(|error| Error::internal("working out molecules", error))?
+        };
+        self.0.extend(known);
+        Ok(())
+    }
 }

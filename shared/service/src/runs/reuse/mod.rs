@@ -1,12 +1,14 @@
 //! Results that a user's earlier runs have already: no GPU is used for them again.
 //!
-//! A result answers a *question* ([`domain::question`]: model, version, inputs, parameters) about a ligand
-//! ([`LigandHash`]). All of it lies below the user's own prefix, so nobody is answered with what is another user's.
+//! A result answers a *question* ([`domain::question`]: model, version, inputs, parameters) about a [`Molecule`], however
+//! that is written. All of it lies below the user's own prefix, so nobody is answered with what is another user's.
 //!
 //! - A run that ends leaves an index of the ligands it has results of ([`index`]) among its own objects, and a marker
 //!   below the question's name that says so. With the run's objects the index goes; a marker without one means nothing.
-//! - A submission looks its ligands up in the indices of the 32 newest markers of its question ([`look`](mod@look)), and
-//!   is planned, priced and limited by the others only. What it found is written down as a list ([`list`]).
+//! - A submission looks its ligands up in the indices of the newest and of the largest runs that have answers to its
+//!   question ([`marker`], [`look`](mod@look)), and is planned, priced and limited by the others only. What is written as
+//!   it was is found by that; of what is not, the canonical SMILES decides, which workers work out beside their GPU. What
+//!   was found is written down as a list ([`list`]).
 //! - The planner gives the ligands of the list shards of their own, copies their results into the run ([`take`]) and
 //!   writes the last reports of these shards itself. A result that is gone by then is not missed: its ligand is left to
 //!   a worker.
@@ -18,34 +20,23 @@
 mod index;
 mod list;
 mod look;
+mod marker;
 mod take;
 
 pub use index::{Answers, Gathered};
 pub use list::{Listed, Listing};
 pub use look::{Question, Reuse, Wanted, look};
+pub(super) use marker::announce;
+pub use marker::withdraw;
 pub use take::take_over;
 
-use crate::{Settings, places};
-use domain::Run;
-use platform::{Blobs, PutOptions, Result};
+use crate::Settings;
+use domain::{LigandHash, Molecule};
 
-/// Lets later runs find what the index of this one says; called while its results are written.
-pub(super) async fn announce(blobs: &Blobs, run: &Run, simulated: bool) -> Result<()> {
-    let Some(question) = &run.question else { return Ok(()) };
-    if blobs.head(&places::answers(&run.uid, &run.job_id)?).await?.is_none() {
-        return Ok(());
-    }
-    let marker = places::answered_by(&run.uid, question, simulated, &run.job_id)?;
-    blobs.put_bytes(&marker, vec![], PutOptions::default()).await.map(|_| ())
-}
-
-/// Takes the run's marker away.
-pub async fn withdraw(blobs: &Blobs, run: &Run) -> Result<()> {
-    let Some(question) = &run.question else { return Ok(()) };
-    for simulated in [false, true] {
-        blobs.delete(&places::answered_by(&run.uid, question, simulated, &run.job_id)?).await?;
-    }
-    Ok(())
+/// Which molecule a ligand is: some 0.1 ms of work. `None` for what is none.
+pub fn molecule(smiles: &str) -> Option<Molecule> {
+    let ligand = chem::Ligand::parse(smiles).ok()?;
+    Some(Molecule { key: ligand.key(), canonical: LigandHash::of(&ligand.canonical()) })
 }
 
 impl Settings {

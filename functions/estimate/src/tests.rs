@@ -23,8 +23,7 @@ async fn ask(bench: &Bench, body: &Value) -> Reply {
 /// The run that a submission of this body makes.
 async fn submitted(bench: &Bench, body: &Value) -> Run {
     let batch: BatchRequest = serde_json::from_value(body.clone()).unwrap();
-    let Asked { mut submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
-    submission.account = None;
+    let Asked { submission, ligands, on_invalid } = batch.read(&bench.caller("u1"), &bench.world.settings).unwrap();
     submit::submit(&bench.world.submitting(), submission, ligands, on_invalid, None).await.unwrap()
 }
 

@@ -198,7 +198,7 @@ pub async fn submit(
             Err(error) if error.is_race() => {}
             Err(error) => return Err(error.into()),
         }
-        let first = repeated(ports, &run.uid, repeat.as_mut()).await;
+        let first = made(ports, &run, repeat.as_mut()).await;
         if !matches!(first, Ok(None)) {
             tidy_up(ports, &run).await?;
         }
@@ -237,6 +237,18 @@ async fn repeated(ports: &Ports<'_>, uid: &Uid, repeat: Option<&mut Repeat>) -> 
     match ports.docs.find::<Run>(&places::job(uid, &job_id)).await? {
         Some(run) => Ok(Some(run.value)),
         None => Err(Problem::conflict("what this Idempotency-Key made was purged; send another key to run it again")),
+    }
+}
+
+/// The run that another request with this key made meanwhile. Its id is made from the key and the body: so it is found
+/// also where the key was forgotten.
+async fn made(ports: &Ports<'_>, run: &Run, repeat: Option<&mut Repeat>) -> Result<Option<Run>, Problem> {
+    if repeat.is_none() {
+        return Ok(None);
+    }
+    match repeated(ports, &run.uid, repeat).await? {
+        None => Ok(ports.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.map(|run| run.value)),
+        first => Ok(first),
     }
 }
 

@@ -171,6 +171,8 @@ impl Bench {
     }
 
     pub fn caller(&self, name: &str) -> Caller {
+        let mut known = Known::none(&user(name));
+        known.account.value.tier = Some(Tier::Enterprise);
         Caller {
             uid: user(name),
             tier: Tier::Enterprise,
@@ -178,7 +180,7 @@ impl Bench {
             scopes: Scope::ALL.to_vec(),
             key: None,
             claimed_tier: None,
-            known: Known::none(&user(name)),
+            known,
         }
     }
 

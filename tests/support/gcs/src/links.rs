@@ -106,4 +106,14 @@ mod tests {
         assert!(!signed.is_good(at("2026-11-23T12:01:01Z")));
         assert!(!Signed { date: "yesterday".into(), ..signed }.is_good(at("2026-11-23T12:00:00Z")));
     }
+
+    #[test]
+    fn a_header_that_was_signed_must_be_sent_and_says_how_much_may_be() {
+        let headers = "host;x-goog-content-length-range".into();
+        let signed = Signed { date: String::new(), expires: 60, headers, signature: "ab".into(), disposition: None };
+        let mut sent = HeaderMap::new();
+        assert!(!signed.is_sent_with(&sent));
+        sent.insert(LENGTH_RANGE, header::HeaderValue::from_static("0,5"));
+        assert_eq!((signed.is_sent_with(&sent), most(&sent)), (true, Some(5)));
+    }
 }

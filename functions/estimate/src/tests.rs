@@ -1,6 +1,5 @@
 use super::*;
-use domain::Run;
-use domain::Source;
+use domain::{Run, Source};
 use serde_json::json;
 use service::{
     runs::submit,

@@ -66,6 +66,7 @@ impl Bench {
             error: None,
             simulated: true,
             cached: false,
+            molecule: None,
             provenance: BTreeMap::new(),
         }
     }

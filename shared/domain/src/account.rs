@@ -52,6 +52,7 @@ pub struct Account {
     /// Batches of this day.
     pub batches: Window,
     /// What purged runs came to, which no document tells any more, by the month (`2026-11`) that they are charged to.
+    #[serde(rename = "purged_months")]
     pub purged: BTreeMap<String, Purged>,
     /// Raised with every change of the user's API keys, so that two of them cannot both be the last that is allowed.
     pub key_changes: u32,

@@ -296,3 +296,32 @@ async fn what_was_listed_for_another_library_is_not_taken_over() {
     let run = heard(&bench, &run).await;
     assert_eq!((run.cached, run.status), (2, Status::Queued));
 }
+
+/// A batch of these ligands that has ended.
+async fn ended_with(bench: &Bench, smiles: &[&str]) -> Run {
+    let run = bench.plan(&bench.submit_these("u1", smiles).await).await;
+    let run = bench.reported(bench.begun(run).await.0).await;
+    bench.finish(&run).await
+}
+
+#[tokio::test]
+async fn a_molecule_is_known_however_it_is_written_and_its_stereoisomers_and_isomers_are_not() {
+    let bench = Bench::new().await;
+    ended_with(&bench, &["OCC", "C[C@H](N)C(=O)O", "c1ccccc1O", "CCCO"]).await;
+    let cached = async |smiles: &[&str]| bench.submit_these("u1", smiles).await.cached;
+    assert_eq!(cached(&["CCO", "N[C@@H](C)C(O)=O", "Oc1ccccc1", "C(C)CO"]).await, 4, "other spellings");
+    assert_eq!(cached(&["C[C@@H](N)C(=O)O", "CC(N)C(=O)O", "CC(C)O", "CCN"]).await, 0, "other molecules");
+    let mixed = bench.submit_these("u1", &["CCN", "CCO", "C[C@@H](N)C(=O)O", "OCCC"]).await;
+    assert_eq!((mixed.items, mixed.cached, mixed.plan.unwrap().items), (4, 2, 2));
+}
+
+#[tokio::test]
+async fn a_large_run_answers_however_many_small_ones_came_after_it() {
+    let bench = Bench::new().await;
+    ended_with(&bench, &["CCO", "CCCO", "CCCCO"]).await;
+    for carbons in 1..=40 {
+        bench.wait(1);
+        ended_with(&bench, &[&format!("{}N", "C".repeat(carbons))]).await;
+    }
+    assert_eq!(bench.submit_these("u1", &["CCO", "CCCO", "CCCCO"]).await.cached, 3);
+}

@@ -96,3 +96,10 @@ fn what_others_wrote_into_the_document_stays() {
     let account: Account = serde_json::from_value(body).unwrap();
     assert_eq!(serde_json::to_value(&account).unwrap()["note"], json!({"sales": 7}));
 }
+
+#[test]
+fn an_account_that_was_written_before_months_were_told_apart_still_reads() {
+    let older = json!({"tier": "premium", "purged": {"month": "2026-10", "gpu_seconds": 7.0}, "key_changes": 1});
+    let account: Account = serde_json::from_value(older).unwrap();
+    assert_eq!((account.tier, account.purged_in("2026-10"), account.key_changes), (Some(Tier::Premium), Purged::default(), 1));
+}

@@ -65,6 +65,12 @@ impl Bench {
         self.take_in(name, false, Ligands::One(row(1, "ligand"))).await
     }
 
+    /// A batch of these ligands.
+    pub async fn submit_these(&self, name: &str, smiles: &[&str]) -> Run {
+        let rows = smiles.iter().zip(1..).map(|(smiles, row)| LibraryRow { row, name: None, smiles: (*smiles).to_owned() });
+        self.take_in(name, true, Ligands::Rows(rows.collect())).await
+    }
+
     async fn take_in(&self, name: &str, batch: bool, ligands: Ligands) -> Run {
         let model = submit::model("boltz2").unwrap();
         let submission = Submission {
@@ -183,7 +189,11 @@ impl Bench {
 
     /// A batch of which every shard is in the hands of a worker, all of one execution.
     pub async fn running(&self, name: &str, ligands: u32) -> (Run, String) {
-        let run = self.planned(name, ligands).await;
+        self.begun(self.planned(name, ligands).await).await
+    }
+
+    /// The same of a run that was planned.
+    pub async fn begun(&self, run: Run) -> (Run, String) {
         let shards: Vec<_> = (0..run.plan.as_ref().unwrap().all_shards()).collect();
         let execution = self.launch(&run, &shards).await;
         for shard in shards {
@@ -229,7 +239,11 @@ impl Bench {
 
     /// A batch whose shards have all reported and that waits for its results to be written.
     pub async fn aggregating(&self, name: &str, ligands: u32) -> Run {
-        let (run, _) = self.running(name, ligands).await;
+        self.reported(self.running(name, ligands).await.0).await
+    }
+
+    /// The same of a run that workers have.
+    pub async fn reported(&self, run: Run) -> Run {
         for shard in 0..run.plan.as_ref().unwrap().all_shards() {
             self.final_report(&run, shard, 1).await;
             shards::refresh(&self.world, &run.uid, &run.job_id, shard).await.unwrap();

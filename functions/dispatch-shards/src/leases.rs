@@ -12,35 +12,46 @@ use service::{
 use std::collections::BTreeMap;
 
 /// Gives back every slot whose shard no longer needs it, stops executions of runs that ended, and looks into leases
-/// that ran out.
+/// that ran out. A lease that cannot be looked into stays as it is and keeps no other waiting; the first error is told
+/// at the end.
 pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
-    let now = Timestamp::from(world.clock.now());
+    let mut outcome = Ok(());
     for lease in &mut pool.leases {
-        let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
-        let ended = run.is_none_or(|run| run.value.status.is_final());
-        if ended {
-            lease.held.clear();
-            if holds(Safeguard::CancelStops)
-                && let Some(execution) = &lease.execution
-                && let Err(error) = world.executions.cancel(execution).await
-            {
-                // Its workers see that the run has ended; the other leases must not wait for this answer.
-                tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
-            }
-            continue;
+        let before = lease.clone();
+        let looked = look_into(world, lease).await;
+        if let Err(error) = &looked {
+            *lease = before;
+            tracing::error!(job.id = %lease.job_id, error = %chain(error), "a lease cannot be looked into");
         }
-        if now > lease.expires_at && holds(Safeguard::LeaseExpiry) {
-            expired(world, lease).await?;
-        }
-        let mut held = vec![];
-        for leased in &lease.held {
-            if still_held(&world.docs, lease, *leased).await? {
-                held.push(*leased);
-            }
-        }
-        lease.held = held;
+        outcome = outcome.and(looked);
     }
     pool.leases.retain(|lease| !lease.held.is_empty());
+    outcome
+}
+
+async fn look_into(world: &World, lease: &mut Lease) -> Result<()> {
+    let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
+    if run.is_none_or(|run| run.value.status.is_final()) {
+        lease.held.clear();
+        if holds(Safeguard::CancelStops)
+            && let Some(execution) = &lease.execution
+            && let Err(error) = world.executions.cancel(execution).await
+        {
+            // Its workers see that the run has ended; nobody need wait for this answer.
+            tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
+        }
+        return Ok(());
+    }
+    if Timestamp::from(world.clock.now()) > lease.expires_at && holds(Safeguard::LeaseExpiry) {
+        expired(world, lease).await?;
+    }
+    let mut held = vec![];
+    for leased in &lease.held {
+        if still_held(&world.docs, lease, *leased).await? {
+            held.push(*leased);
+        }
+    }
+    lease.held = held;
     Ok(())
 }
 

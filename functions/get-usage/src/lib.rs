@@ -61,7 +61,7 @@ async fn get_usage(caller: Caller, State(world): State<World>, Query(query): Que
         sum("charged_gpu_seconds"),
     ];
     let [runs, completed, failed, gpu_seconds, charged] = world.docs.aggregate(&of_month, numbers).await?;
-        let known = Known::read(&world.docs, &caller.uid).await?;
+    let known = Known::read(&world.docs, &caller.uid).await?;
     let limit = f64::from(caller.tier.limits().gpu_minutes_per_month) * 60.0;
     Ok(Json(Usage {
         charged_gpu_seconds: charged + known.account.value.purged_in(&month),

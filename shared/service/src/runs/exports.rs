@@ -165,7 +165,9 @@ pub async fn write_rejected_csv(blobs: &Blobs, run: &Run) -> Result<()> {
     file.push(b"row,name,smiles,code,reason\n").await?;
     if run.rejected > 0 {
         let mut lines = blobs.reader(&places::rejected(&run.uid, &run.job_id)?).await?.lines();
-        while let Some(line) = lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))? {
+        while let Some(line) =
+            lines.next_line().await.map_err(|error| Error::internal("reading rejected rows", error))?
+        {
             let row: Rejected = serde_json::from_str(&line)?;
             let (number, name, smiles) = (row.row.to_string(), harmless(&row.name), harmless(&row.smiles));
             let mut table = csv::Writer::from_writer(file.buffer());

@@ -6,7 +6,6 @@ use crate::{
     runs::{
         library::{Items, Ligands},
         results::{self, ResultsQuery},
-        rows,
         shards::{self, ShardInput},
         submit::{self, OnInvalid, Submission},
         update,
@@ -70,7 +69,7 @@ impl Bench {
         let submission = Submission {
             uid: user(name),
             account: None,
-        claimed_tier: None,
+            claimed_tier: None,
             batch,
             name: Some("kinase panel".into()),
             model,

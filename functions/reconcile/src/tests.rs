@@ -1,6 +1,6 @@
 use super::*;
-use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, Shard, ShardState, Status};
-use platform::embedded::Event;
+use domain::{JobId, MAX_LAUNCHES, RepairKind, Repairs, Run, Shard, ShardState, Status};
+use platform::{Query, embedded::Event};
 use service::{
     places,
     runs::{repair::MAX_NUDGES, shards::refresh},
@@ -37,6 +37,32 @@ async fn a_run_whose_planning_was_never_heard_of_is_told_of_again() {
     assert_eq!(told(&bench, &run).await, (vec!["queued".to_owned()], 1));
     sweep(&bench).await;
     assert_eq!(told(&bench, &run).await, (vec![], 1), "it has its time to react");
+}
+
+#[tokio::test]
+async fn two_sweeps_at_once_tell_of_a_silent_run_once() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    bench.wait(60);
+    tokio::join!(bench.tell(FUNCTION, tick()), bench.tell(FUNCTION, tick()));
+    assert_eq!(bench.run(&run).await.nudges, 1);
+}
+
+#[tokio::test]
+async fn however_many_runs_are_silent_each_is_looked_into() {
+    let bench = Bench::new().await;
+    let first = bench.submit("u1", 2).await;
+    let mut runs = vec![first.clone()];
+    for _ in 0..450 {
+        let job_id = JobId::new(true, &bench.world.ids.next()).unwrap();
+        let run = Run { job_id, ..first.clone() };
+        bench.world.docs.create(&places::job(&run.uid, &run.job_id), &run).await.unwrap();
+        runs.push(run);
+    }
+    bench.wait(60);
+    sweep(&bench).await;
+    let told = Query::group(places::JOBS).equals("nudges", 1);
+    assert_eq!(bench.world.docs.count(&told).await.unwrap(), runs.len() as u64);
 }
 
 #[tokio::test]

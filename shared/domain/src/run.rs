@@ -190,6 +190,9 @@ pub struct Run {
     pub traceparent: Option<String>,
     /// Raised by the reconciler so that a lost event is told again.
     pub nudges: u32,
+    /// The last dead letter that raised them, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<String>,
 }
 
 impl JobType {

@@ -23,6 +23,7 @@ pub mod reuse;
 pub mod rows;
 pub mod screen;
 pub mod shards;
+pub mod silence;
 mod sort;
 pub mod submit;
 pub mod upload;

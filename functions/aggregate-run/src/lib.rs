@@ -64,7 +64,7 @@ async fn aggregate(world: &World, run: &Run, token: u32) -> Result<()> {
     let Some(ended) = runs::update(&world.docs, &run.uid, &run.job_id, finish).await? else {
         tracing::info!(job.id = %run.job_id, "the run was purged while its results were written");
         runs::remove_objects(&world.blobs, &run.uid, &run.job_id).await?;
-        return Ok(reuse::withdraw(&world.blobs, run).await?);
+        return Ok(reuse::withdraw(&world.blobs, &run.uid, &run.job_id, run.question.as_deref()).await?);
     };
     if ended.value.results == Some(token) {
         let (completed, failed) = (summary.completed_jobs, summary.failed_jobs);

@@ -133,6 +133,18 @@ async fn the_user_is_told_in_the_same_commit_and_once() {
 }
 
 #[tokio::test]
+async fn what_was_told_before_keeps_nothing_else_from_being_told() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 4).await;
+    let told_before =
+        Notice::new(run.uid.clone(), run.job_id.clone(), domain::NoticeEvent::BatchMilestone(100), bench.now());
+    bench.world.docs.create(&places::notice(&run.uid, &told_before.id()), &told_before).await.unwrap();
+    let (error, now) = (domain::RunError::new("stuck", "it did not move on"), bench.now());
+    bench.change(&run, |run| run.fail(error.clone(), now)).await;
+    assert_eq!(told(&bench, &run).await, ["batch.failed", "batch.milestone.100"]);
+}
+
+#[tokio::test]
 async fn a_writer_whose_turn_has_passed_to_another_changes_nothing() {
     let bench = Bench::new().await;
     let run = bench.aggregating("u1", 7).await;

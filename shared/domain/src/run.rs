@@ -221,6 +221,11 @@ impl Run {
         moves
     }
 
+    /// True where it ended without its results being written: its workers may not have stopped.
+    pub fn has_ended_early(&self) -> bool {
+        self.status.is_final() && self.results.is_none()
+    }
+
     /// No further shard is to be started. True if that changed something.
     pub fn stop(&mut self, reason: RunError) -> bool {
         let stops = matches!(self.status, Status::Queued | Status::Running) && self.stopped.is_none();

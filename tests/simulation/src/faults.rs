@@ -148,7 +148,7 @@ pub fn against(safeguard: Safeguard) -> &'static [(Fault, f64)] {
         Safeguard::CreateOnceReports => &[(Fault::Unheard, 0.1)],
         Safeguard::ReportOwnership => &[(Fault::ForeignReport, 0.5)],
         Safeguard::ReevaluateOnDuplicate => &[(Fault::Crash, 0.4), (Fault::Refused, 0.03)],
-        Safeguard::Reconciler => &[(Fault::Lost, 0.4)],
+        Safeguard::Reconciler | Safeguard::LastLook => &[(Fault::Lost, 0.4)],
         Safeguard::LeaseExpiry => &[(Fault::Lost, 0.4), (Fault::WorkerCrash, 0.4)],
         Safeguard::CompareAndSet => &[(Fault::Duplicate, 0.4), (Fault::DoubleDispatch, 0.5)],
         Safeguard::StartClaim => &[(Fault::Unheard, 0.1), (Fault::DoubleDispatch, 0.5)],

@@ -26,7 +26,7 @@ pub use look::{Question, Reuse, Wanted, look};
 pub use take::take_over;
 
 use crate::{Settings, places};
-use domain::Run;
+use domain::{JobId, Run, Uid};
 use platform::{Blobs, PutOptions, Result};
 
 /// Lets later runs find what the index of this one says; called while its results are written.
@@ -39,11 +39,11 @@ pub(super) async fn announce(blobs: &Blobs, run: &Run, simulated: bool) -> Resul
     blobs.put_bytes(&marker, vec![], PutOptions::default()).await.map(|_| ())
 }
 
-/// Takes the run's marker away.
-pub async fn withdraw(blobs: &Blobs, run: &Run) -> Result<()> {
-    let Some(question) = &run.question else { return Ok(()) };
+/// Takes away the marker of a run that answered the question.
+pub async fn withdraw(blobs: &Blobs, uid: &Uid, job: &JobId, question: Option<&str>) -> Result<()> {
+    let Some(question) = question else { return Ok(()) };
     for simulated in [false, true] {
-        blobs.delete(&places::answered_by(&run.uid, question, simulated, &run.job_id)?).await?;
+        blobs.delete(&places::answered_by(uid, question, simulated, job)?).await?;
     }
     Ok(())
 }

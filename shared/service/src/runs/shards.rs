@@ -247,6 +247,15 @@ async fn close_one(
     error: &ItemError,
 ) -> Result<()> {
     if !shard.value.is_closing() {
+        // What a worker said last counts, also if nobody has read it yet: the closing makes it an old attempt's.
+        if shard.value.attempt > 0 {
+            refresh(world, uid, job, shard.value.shard).await?;
+            let Some(read) = world.docs.find::<Shard>(&shard.path).await? else { return Ok(()) };
+            shard = read;
+        }
+        if shard.value.state != ShardState::Pending {
+            return Ok(());
+        }
         shard.value.closing_attempt(world.clock.now().into());
         match world.docs.replace(&shard).await {
             // Whoever was faster closes it, or the next call does.

@@ -18,7 +18,7 @@ locals {
     # submissions: the GPU seconds charged to a user's runs of a month
     gpu-seconds-of-month = { collection = "jobs", scope = "COLLECTION", fields = [["month", "ASCENDING"], ["charged_gpu_seconds", "ASCENDING"]] }
     # system-status: the runs completed last
-    completed = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["created_at", "DESCENDING"]] }
+    completed = { collection = "jobs", scope = "COLLECTION_GROUP", fields = [["status", "ASCENDING"], ["completed_at", "DESCENDING"]] }
     # list-deliveries: what was sent to an endpoint, the newest first
     deliveries-of-webhook = { collection = "deliveries", scope = "COLLECTION", fields = [["webhook_id", "ASCENDING"], ["created_at", "DESCENDING"]] }
     # reconcile: all users' deliveries that wait, the longest due first

@@ -3,6 +3,7 @@ use domain::{BatchResults, ItemError, Notice, Outcome, Scores, Status};
 use platform::{Query, embedded::Event};
 use serde_json::Value;
 use service::{
+    events::encode_document_event,
     places,
     runs::shards,
     testing::{Bench, completed},
@@ -132,6 +133,18 @@ async fn the_user_is_told_in_the_same_commit_and_once() {
 }
 
 #[tokio::test]
+async fn what_was_told_before_keeps_nothing_else_from_being_told() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 4).await;
+    let told_before =
+        Notice::new(run.uid.clone(), run.job_id.clone(), domain::NoticeEvent::BatchMilestone(100), bench.now());
+    bench.world.docs.create(&places::notice(&run.uid, &told_before.id()), &told_before).await.unwrap();
+    let (error, now) = (domain::RunError::new("stuck", "it did not move on"), bench.now());
+    bench.change(&run, |run| run.fail(error.clone(), now)).await;
+    assert_eq!(told(&bench, &run).await, ["batch.failed", "batch.milestone.100"]);
+}
+
+#[tokio::test]
 async fn a_writer_whose_turn_has_passed_to_another_changes_nothing() {
     let bench = Bench::new().await;
     let run = bench.aggregating("u1", 7).await;
@@ -249,4 +262,38 @@ async fn a_report_that_has_gone_is_an_error_and_no_shorter_result() {
     bench.world.blobs.delete(&lost).await.unwrap();
     assert!(!written(&bench, &run).await.is_success());
     assert_eq!(bench.run(&run).await.status, Status::Aggregating);
+}
+
+#[tokio::test]
+async fn a_writer_that_failed_has_its_event_told_again_and_then_finds_its_turn_free() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    let report = places::report(&run.uid, &run.job_id, 1, 1, 1).unwrap();
+    let content = bench.world.blobs.get(&report, 1 << 20).await.unwrap();
+    bench.world.blobs.delete(&report).await.unwrap();
+    for _ in 0..3 {
+        assert!(!written(&bench, &run).await.is_success(), "each time it is tried, and none is acknowledged");
+    }
+    bench.world.blobs.put_bytes(&report, content, platform::PutOptions::default()).await.unwrap();
+    assert_eq!(written(&bench, &run).await, StatusCode::NO_CONTENT);
+    let done = bench.run(&run).await;
+    assert_eq!((done.status, done.results), (Status::Completed, Some(4)));
+}
+
+#[tokio::test]
+async fn a_turn_that_was_taken_or_given_back_calls_no_other_writer() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 7).await;
+    let path = places::job(&run.uid, &run.job_id);
+    let body = async || bench.world.docs.get::<platform::docs::Body>(&path).await.unwrap().value;
+    let (waits, now) = (body().await, bench.now());
+    bench.change(&run, |run| run.begin_aggregation(now).is_some()).await;
+    let taken = body().await;
+    let free = bench.change(&run, |run| run.give_back(1, now)).await;
+    let given_back = body().await;
+    for (before, after) in [(&waits, &taken), (&taken, &given_back)] {
+        let event = encode_document_event("e1", &path, Some(before), Some(after), now.as_datetime());
+        assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+    }
+    assert_eq!(bench.run(&run).await, free);
 }

@@ -13,32 +13,44 @@ use service::{
 use std::collections::BTreeMap;
 
 /// Gives back every slot whose shard no longer needs it, stops executions of runs that ended or have come to cost what
-/// they may, and looks into leases that ran out.
+/// they may, and looks into leases that ran out. A lease that cannot be looked into stays as it is and keeps no other
+/// waiting; the first error is told at the end.
 pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
-    let now = Timestamp::from(world.clock.now());
+    let mut outcome = Ok(());
     for lease in &mut pool.leases {
-        let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
-        let run = run.map(|run| run.value).filter(|run| !run.status.is_final());
-        let ended = match &run {
-            Some(run) => budget::is_stopped(world, run).await?,
-            None => true,
-        };
-        if ended {
-            end(world, lease, run.is_some()).await;
-            continue;
+        let before = lease.clone();
+        let looked = look_into(world, lease).await;
+        if let Err(error) = &looked {
+            *lease = before;
+            tracing::error!(job.id = %lease.job_id, error = %chain(error), "a lease cannot be looked into");
         }
-        if now > lease.expires_at && holds(Safeguard::LeaseExpiry) {
-            expired(world, lease).await?;
-        }
-        let mut held = vec![];
-        for leased in &lease.held {
-            if still_held(&world.docs, lease, *leased).await? {
-                held.push(*leased);
-            }
-        }
-        lease.held = held;
+        outcome = outcome.and(looked);
     }
     pool.leases.retain(|lease| !lease.held.is_empty());
+    outcome
+}
+
+async fn look_into(world: &World, lease: &mut Lease) -> Result<()> {
+    let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
+    let run = run.map(|run| run.value).filter(|run| !run.status.is_final());
+    let ended = match &run {
+        Some(run) => budget::is_stopped(world, run).await?,
+        None => true,
+    };
+    if ended {
+        end(world, lease, run.is_some()).await;
+        return Ok(());
+    }
+    if Timestamp::from(world.clock.now()) > lease.expires_at && holds(Safeguard::LeaseExpiry) {
+        expired(world, lease).await?;
+    }
+    let mut held = vec![];
+    for leased in &lease.held {
+        if still_held(&world.docs, lease, *leased).await? {
+            held.push(*leased);
+        }
+    }
+    lease.held = held;
     Ok(())
 }
 

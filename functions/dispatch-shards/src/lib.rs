@@ -14,7 +14,7 @@ use domain::{
 use platform::{Docs, Query, Versioned};
 use serde::Deserialize;
 use service::{
-    Function, Result, Trigger, World,
+    Function, Result, Trigger, World, chain,
     events::Push,
     places,
     runs::{queue, shards},
@@ -36,16 +36,16 @@ async fn dispatch(State(world): State<World>, _: Push<Waking>) -> Result<StatusC
     loop {
         let mut pool = pool(&world.docs).await?;
         let before = pool.value.clone();
-        leases::release(&world, &mut pool.value).await?;
-        grant(&world, &mut pool.value).await?;
+        let released = leases::release(&world, &mut pool.value).await;
+        let granted = grant(&world, &mut pool.value).await;
         if pool.value != before {
             match world.docs.replace(&pool).await {
                 Err(error) if error.is_race() => continue,
                 outcome => outcome?,
             }
         }
-        leases::start_all(&world).await?;
-        return Ok(StatusCode::NO_CONTENT);
+        let started = leases::start_all(&world).await;
+        return released.and(granted).and(started).map(|()| StatusCode::NO_CONTENT);
     }
 }
 
@@ -60,7 +60,8 @@ async fn pool(docs: &Docs) -> Result<Versioned<Pool>> {
     }
 }
 
-/// Hands out what is free. Which shards of a run wait is looked up only where it is the run's turn.
+/// Hands out what is free. Which shards of a run wait is looked up only where it is the run's turn. A run of which that
+/// cannot be said gets nothing and keeps no other waiting; the first error is told at the end.
 async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     let slots = world.settings.slots();
     let free = slots.capacity.saturating_sub(pool.in_use());
@@ -70,12 +71,17 @@ async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
     let (runs, demands) = waiting(world).await?;
     let mut round = pool.round(slots, &demands);
     let mut known = BTreeMap::<usize, Vec<LeasedShard>>::new();
+    let mut failed = None;
     while let Some(index) = round.next() {
         if known.contains_key(&index) {
             round.take(index);
             continue;
         }
-        let shards = startable(world, pool, &runs[index], free).await?;
+        let shards = startable(world, pool, &runs[index], free).await.unwrap_or_else(|error| {
+            tracing::error!(job.id = %runs[index].job_id, error = %chain(&error), "a run cannot be dispatched");
+            failed.get_or_insert(error);
+            vec![]
+        });
         round.wants(index, shards.len() as u32);
         known.insert(index, shards);
     }
@@ -101,7 +107,7 @@ async fn grant(world: &World, pool: &mut Pool) -> Result<()> {
             expires_at,
         });
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// The runs that may want slots, and what each may want at most.

@@ -254,6 +254,39 @@ async fn a_purged_run_leaves_no_lease_behind() {
 }
 
 #[tokio::test]
+async fn a_lease_that_cannot_be_looked_into_keeps_no_other_waiting() {
+    let bench = Bench::with(|settings| settings.gpu_capacity = 4).await;
+    let (broken, first) = (bench.planned("u1", 2).await, bench.planned("u2", 2).await);
+    wake(&bench).await;
+    assert_eq!(bench.pool().await.in_use(), 4);
+    let shard = places::shard(&broken.uid, &broken.job_id, 0);
+    let body = bench.world.docs.get::<serde_json::Value>(&shard).await.unwrap();
+    let unreadable = Versioned { value: serde_json::json!({"state": "pending"}), ..body };
+    bench.world.docs.replace(&unreadable).await.unwrap();
+    cancel(&bench, &first).await;
+    let next = bench.planned("u2", 2).await;
+    assert_eq!(bench.tell(FUNCTION, waking()).await, StatusCode::INTERNAL_SERVER_ERROR, "the error is told");
+    assert_eq!(bench.run(&next).await.status, Status::Running);
+    let pool = bench.pool().await;
+    let of = |run: &Run| pool.leases.iter().filter(|lease| lease.job_id == run.job_id).count();
+    assert_eq!((of(&broken), of(&first), of(&next), pool.in_use()), (1, 0, 1, 4));
+}
+
+#[tokio::test]
+async fn a_stopped_run_whose_input_is_gone_keeps_no_other_waiting() {
+    let bench = Bench::new().await;
+    let broken = bench.planned("u1", 2).await;
+    let reason = domain::RunError::new("over_budget", "too dear");
+    bench.change(&broken, |run| run.stop(reason.clone())).await;
+    let input = places::shard_input(&broken.uid, &broken.job_id, 0).unwrap();
+    bench.world.blobs.delete(&input).await.unwrap();
+    bench.wait(1);
+    let other = bench.planned("u2", 2).await;
+    assert_eq!(bench.tell(FUNCTION, waking()).await, StatusCode::NOT_FOUND);
+    assert_eq!(bench.run(&other).await.status, Status::Running);
+}
+
+#[tokio::test]
 async fn what_is_no_message_is_refused() {
     let bench = Bench::new().await;
     let request = Request::post("/").body(Body::from("{}")).unwrap();

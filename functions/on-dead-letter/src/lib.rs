@@ -1,6 +1,6 @@
 //! `on-dead-letter`: an event or a message was given up by its subscriber. It is written down for operators, and what
-//! waits for it is ended: an upload becomes a failed run that says so, a run is told of once more and then fails, a
-//! report is looked for by the reconciler's own means.
+//! waits for it is ended: an upload becomes a failed run that says so, a run that waits for its planning or its results
+//! is told of once more and then fails, a report is looked for by the reconciler's own means.
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{
@@ -27,7 +27,7 @@ async fn on_dead_letter(State(world): State<World>, letter: DeadLetter) -> Resul
     tracing::error!(subscription = letter.subscription, subject = ?letter.subject.name(), reason, "a dead letter");
     match &letter.subject {
         _ if !holds(Safeguard::DeadLetter) => {}
-        Subject::Document(path) => run(&world, path, &reason).await?,
+        Subject::Document(path) => run(&world, path, &letter, &reason).await?,
         Subject::Object(path, generation) if path.bucket() == places::UPLOADS => {
             upload(&world, path, *generation, &reason).await?;
         }
@@ -42,12 +42,12 @@ async fn on_dead_letter(State(world): State<World>, letter: DeadLetter) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The event of a run's document: planning it, or writing its results, has failed.
-async fn run(world: &World, path: &DocPath, reason: &str) -> Result<()> {
+/// The event of a run's document: planning it, or writing its results, may have failed.
+async fn run(world: &World, path: &DocPath, letter: &DeadLetter, reason: &str) -> Result<()> {
     if let ["users", _, places::JOBS, _] = path.segments()[..]
         && let Some(run) = world.docs.find::<Run>(path).await?
     {
-        repair::set_aside(world, &run.value, reason).await?;
+        repair::set_aside(world, &run.value, &letter.id, &letter.subscription, reason).await?;
     }
     Ok(())
 }

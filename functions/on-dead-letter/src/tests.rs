@@ -20,8 +20,14 @@ fn letter(id: &str, subscription: &str, attributes: &[(&str, &str)], data: &str)
 }
 
 fn of_document(id: &str, path: &DocPath) -> Request<Body> {
+    given_up_by("plan-run", id, path)
+}
+
+/// The same, from the subscription that Eventarc made for a function.
+fn given_up_by(function: &str, id: &str, path: &DocPath) -> Request<Body> {
     let kind = ("ce-type", "google.cloud.firestore.document.v1.written");
-    letter(id, "plan-run", &[kind, ("ce-id", id), ("ce-document", path.as_str())], "")
+    let subscription = format!("eventarc-us-central1-{function}-sub-042");
+    letter(id, &subscription, &[kind, ("ce-id", id), ("ce-document", path.as_str())], "")
 }
 
 async fn records(bench: &Bench) -> Vec<DeadLetterRecord> {
@@ -40,10 +46,57 @@ async fn a_run_that_cannot_be_planned_is_told_of_once_more_and_then_fails_with_t
     let failed = bench.run(&run).await;
     let error = failed.error.unwrap();
     assert_eq!((failed.status, error.code.as_str()), (Status::Failed, "unprocessable"));
-    assert_eq!(error.message, "plan-run gave it up after 20 attempts");
+    assert_eq!(error.message, "eventarc-us-central1-plan-run-sub-042 gave it up after 20 attempts");
     bench.tell(FUNCTION, of_document("e3", &path)).await;
     assert_eq!(bench.run(&run).await.status, Status::Failed);
     assert_eq!(records(&bench).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_letter_that_arrives_again_counts_once() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    let path = places::job(&run.uid, &run.job_id);
+    bench.tell(FUNCTION, of_document("e1", &path)).await;
+    let once = bench.run(&run).await;
+    for _ in 0..3 {
+        assert_eq!(bench.tell(FUNCTION, of_document("e1", &path)).await, StatusCode::NO_CONTENT);
+    }
+    assert_eq!((bench.run(&run).await, records(&bench).await.len()), (once, 1));
+}
+
+#[tokio::test]
+async fn letters_that_are_not_of_what_the_run_waits_for_do_it_no_harm() {
+    let bench = Bench::new().await;
+    let (queued, planned) = (bench.submit("u1", 2).await, bench.planned("u1", 2).await);
+    let (running, aggregating) = (bench.running("u1", 3).await.0, bench.aggregating("u1", 2).await);
+    let cases = [
+        (&queued, "aggregate-run"),
+        (&planned, "plan-run"),
+        (&running, "plan-run"),
+        (&running, "aggregate-run"),
+        (&aggregating, "plan-run"),
+    ];
+    for (run, function) in cases {
+        let before = bench.run(run).await;
+        for n in 1..=3 {
+            let event = given_up_by(function, &format!("e{n}"), &places::job(&run.uid, &run.job_id));
+            assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(bench.run(run).await, before, "{function} of a run that is {:?}", before.status);
+    }
+}
+
+#[tokio::test]
+async fn results_that_nobody_could_write_are_told_of_once_more_and_then_the_run_fails() {
+    let bench = Bench::new().await;
+    let run = bench.aggregating("u1", 2).await;
+    let path = places::job(&run.uid, &run.job_id);
+    for (id, status) in [("e1", Status::Aggregating), ("e2", Status::Failed)] {
+        bench.tell(FUNCTION, given_up_by("aggregate-run", id, &path)).await;
+        assert_eq!(bench.run(&run).await.status, status);
+    }
+    assert_eq!(bench.run(&run).await.error.unwrap().code, "unprocessable");
 }
 
 #[tokio::test]

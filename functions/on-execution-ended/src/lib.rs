@@ -1,5 +1,5 @@
-//! `on-execution-ended`: Cloud Run's audit log says that an execution is over. Shards it held and did not finish are
-//! given to another one, or closed.
+//! `on-execution-ended`: Cloud Run's audit log says that an execution is over. If it is, shards it held and did not
+//! finish are given to another one, or closed.
 
 use axum::{extract::State, http::StatusCode, routing::post};
 use domain::{Lease, Pool};
@@ -57,6 +57,11 @@ async fn on_execution_ended(
         tracing::info!(execution = name, "an execution ended that holds no lease");
         return Ok(StatusCode::NO_CONTENT);
     };
+    let execution = lease.execution.as_deref().unwrap_or_default();
+    if world.executions.describe(execution).await?.is_some_and(|execution| execution.completed_at.is_none()) {
+        tracing::warn!(execution, "an execution is said to have ended and goes on");
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let message = &entry.proto_payload.status.message;
     let reason = if message.is_empty() { "its execution ended" } else { message };
     for leased in &lease.held {

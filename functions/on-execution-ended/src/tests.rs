@@ -98,10 +98,23 @@ async fn a_shard_nobody_ever_claimed_waits_again_too() {
 async fn the_execution_is_known_by_its_resource_too() {
     let bench = Bench::new().await;
     let (run, execution) = bench.running("u1", 7).await;
+    bench.end(&execution).await;
     let resource = format!("namespaces/project/executions/{execution}");
     let entry = json!({"protoPayload": {"methodName": "/Jobs.RunJob", "resourceName": resource}});
     assert_eq!(bench.tell(FUNCTION, push(&entry)).await, StatusCode::NO_CONTENT);
     assert_eq!(states(&bench, &run).await, [ShardState::Pending; 3]);
+}
+
+#[tokio::test]
+async fn an_execution_that_goes_on_keeps_its_shards_whatever_a_message_says() {
+    let bench = Bench::new().await;
+    let (run, execution) = bench.running("u1", 7).await;
+    bench.happened().await;
+    assert_eq!(bench.tell(FUNCTION, execution_ended(&execution, "")).await, StatusCode::NO_CONTENT);
+    assert_eq!(
+        (states(&bench, &run).await, bench.published(places::DISPATCH).await),
+        (vec![ShardState::Running; 3], 0)
+    );
 }
 
 #[tokio::test]

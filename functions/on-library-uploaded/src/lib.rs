@@ -9,7 +9,7 @@ use domain::{
 };
 use platform::{Blobs, ObjectMeta};
 use service::{
-    Function, Problem, Result, Trigger, World,
+    Function, Problem, Result, Trigger, World, chain,
     events::Finalized,
     places,
     runs::{
@@ -42,12 +42,15 @@ async fn on_library_uploaded(State(world): State<World>, object: Finalized) -> R
         tracing::info!(folder, "a library waits for its target");
         return Ok(StatusCode::NO_CONTENT);
     }
-    for library in of(Part::Library) {
-        if part != Part::Library || library.path == object.path {
-            start(&world, &uid, library, screen.clone()).await?;
+    let mut outcome = Ok(StatusCode::NO_CONTENT);
+    for library in of(Part::Library).filter(|library| part != Part::Library || library.path == object.path) {
+        // One that cannot be taken in now keeps no other of its folder waiting.
+        if let Err(error) = start(&world, &uid, library, screen.clone()).await {
+            tracing::error!(object = %library.path, error = %chain(&error), "a library cannot be taken in");
+            outcome = outcome.and(Err(error));
         }
     }
-    Ok(StatusCode::NO_CONTENT)
+    outcome
 }
 
 /// True where the settings leave it to `target.fasta` to say what the target is.

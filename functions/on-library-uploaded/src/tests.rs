@@ -2,7 +2,7 @@ use super::*;
 use axum::{body::Body, http::Request};
 use domain::{Run, Status, Tier};
 use platform::{BlobPath, PutOptions};
-use service::testing::{Bench, SEQUENCE, post_event, router as served};
+use service::testing::{Bench, SEQUENCE, post_event, router as served, user};
 use std::io::Write;
 
 const LIBRARY: &str = "name,smiles\nethanol,CCO\npropanol,CCCO\nbroken,C(\n";
@@ -58,6 +58,41 @@ async fn a_library_and_then_its_target_are_a_screen() {
         (Source::Upload("u1/abl1/library.csv".into()), Some("abl1/library.csv"))
     );
     assert_eq!(run.input["protein_sequence"], SEQUENCE);
+}
+
+#[tokio::test]
+async fn a_library_that_cannot_be_taken_in_keeps_no_other_of_its_folder_waiting() {
+    let bench = Bench::new().await;
+    let broken = bench.put(places::UPLOADS, "u1/abl1/a.csv", LIBRARY).await;
+    bench.put(places::UPLOADS, "u1/abl1/b.csv", LIBRARY).await;
+    let generation = bench.world.blobs.head(&broken).await.unwrap().unwrap().generation;
+    let unreadable = places::job(&user("u1"), &job_id(&broken, generation).unwrap());
+    bench.world.docs.create(&unreadable, &serde_json::json!({"status": "no run"})).await.unwrap();
+    let target = bench.put(places::UPLOADS, "u1/abl1/target.fasta", &fasta()).await;
+    let event = bench.object_event(&target).await;
+    assert_eq!(bench.tell(FUNCTION, event).await, StatusCode::INTERNAL_SERVER_ERROR, "it is told again");
+    let runs = bench.world.docs.readable::<Run>(&platform::Query::collection(places::jobs(&user("u1")))).await;
+    let sources: Vec<_> = runs.unwrap().into_iter().map(|run| run.value.source).collect();
+    assert_eq!(sources, [Source::Upload("u1/abl1/b.csv".into())]);
+}
+
+#[tokio::test]
+async fn a_library_that_disappears_between_its_event_and_its_reading_is_a_failed_run_that_says_so() {
+    let bench = Bench::new().await;
+    let library = bench.put(places::UPLOADS, "u1/screen/library.csv", LIBRARY).await;
+    let target = bench.put(places::UPLOADS, "u1/screen/target.fasta", &fasta()).await;
+    let blobs = &bench.world.blobs;
+    let (library, target) = (blobs.head(&library).await.unwrap().unwrap(), blobs.head(&target).await.unwrap());
+    let settings = read(blobs, None, target.as_ref()).await.unwrap();
+    blobs.delete(&library.path).await.unwrap();
+    for _ in 0..2 {
+        start(&bench.world, &user("u1"), &library, settings.clone()).await.unwrap();
+    }
+    let run = only(&bench, "u1").await;
+    let error = run.error.unwrap();
+    assert_eq!((run.status, run.name.as_deref()), (Status::Failed, Some("screen/library.csv")));
+    let told = (error.code.as_str(), error.message.as_str());
+    assert_eq!(told, ("unreadable_library", "it was removed or replaced before it was read"));
 }
 
 #[tokio::test]
@@ -240,7 +275,7 @@ async fn a_screen_belongs_to_the_user_whose_folder_it_is() {
     upload(&bench, "u2/abl1/library.csv", LIBRARY).await;
     assert!(bench.runs("u2").await.is_empty(), "another user's target is none");
     upload(&bench, "u2/abl1/target.fasta", &fasta()).await;
-    assert_eq!(only(&bench, "u2").await.uid, service::testing::user("u2"));
+    assert_eq!(only(&bench, "u2").await.uid, user("u2"));
     assert!(bench.runs("u1").await.is_empty());
 }
 

@@ -189,6 +189,8 @@ async fn what_is_no_report_hides_no_report_before_it() {
     (foreign.attempt, foreign.seq, foreign.outcomes) = (2, 9, vec![]);
     let folder = good.name().rsplit_once('/').unwrap().0;
     bench.put("reports", &format!("{folder}/90000.json"), &serde_json::to_string(&foreign).unwrap()).await;
+    (foreign.attempt, foreign.last, foreign.outcomes) = (1, true, vec![completed(&run, 77, 1)]);
+    bench.put("reports", &format!("{folder}/90002.json"), &serde_json::to_string(&foreign).unwrap()).await;
     let rubbish = bench.put("reports", &format!("{folder}/90001.json"), "{\"uid\": \"u1\", ").await;
     assert_eq!(reported(&bench, &rubbish).await, StatusCode::NO_CONTENT);
     assert_eq!(bench.shard(&run, 0).await.completed, 1);

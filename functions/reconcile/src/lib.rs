@@ -1,5 +1,6 @@
 //! `reconcile`: once a minute, looks for runs that have been silent for a while, finds out why, and mends them. And for
-//! messages to users' endpoints that are due, and has them sent. And for what was left of purged runs.
+//! messages to users' endpoints that are due, and has them sent. And for runs that are to be looked at once more, because
+//! they were purged or ended early.
 
 mod webhooks;
 
@@ -20,12 +21,12 @@ fn router() -> OpenApiRouter<World> {
 async fn reconcile(State(world): State<World>) -> Result<StatusCode> {
     let swept = repair::sweep(&world).await;
     let woken = webhooks::wake_due(&world, world.clock.now().into()).await;
-    let tidied = runs::look_after_purged(&world).await;
+    let looked = runs::look_again(&world).await;
     // The dispatcher is woken in any case, and last: what was just taken back waits for no other waking.
     wake_dispatcher(&world).await?;
     swept?;
     woken?;
-    tidied?;
+    looked?;
     Ok(StatusCode::NO_CONTENT)
 }
 

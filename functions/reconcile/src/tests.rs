@@ -1,6 +1,6 @@
 use super::*;
-use domain::{MAX_LAUNCHES, RepairKind, Repairs, Run, Shard, ShardState, Status};
-use platform::embedded::Event;
+use domain::{JobId, MAX_LAUNCHES, RepairKind, Repairs, Run, Shard, ShardState, Status};
+use platform::{Query, embedded::Event};
 use service::{
     places,
     runs::{repair::MAX_NUDGES, shards::refresh},
@@ -37,6 +37,32 @@ async fn a_run_whose_planning_was_never_heard_of_is_told_of_again() {
     assert_eq!(told(&bench, &run).await, (vec!["queued".to_owned()], 1));
     sweep(&bench).await;
     assert_eq!(told(&bench, &run).await, (vec![], 1), "it has its time to react");
+}
+
+#[tokio::test]
+async fn two_sweeps_at_once_tell_of_a_silent_run_once() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 7).await;
+    bench.wait(60);
+    tokio::join!(bench.tell(FUNCTION, tick()), bench.tell(FUNCTION, tick()));
+    assert_eq!(bench.run(&run).await.nudges, 1);
+}
+
+#[tokio::test]
+async fn however_many_runs_are_silent_each_is_looked_into() {
+    let bench = Bench::new().await;
+    let first = bench.submit("u1", 2).await;
+    let mut runs = vec![first.clone()];
+    for _ in 0..450 {
+        let job_id = JobId::new(true, &bench.world.ids.next()).unwrap();
+        let run = Run { job_id, ..first.clone() };
+        bench.world.docs.create(&places::job(&run.uid, &run.job_id), &run).await.unwrap();
+        runs.push(run);
+    }
+    bench.wait(60);
+    sweep(&bench).await;
+    let told = Query::group(places::JOBS).equals("nudges", 1);
+    assert_eq!(bench.world.docs.count(&told).await.unwrap(), runs.len() as u64);
 }
 
 #[tokio::test]
@@ -247,6 +273,75 @@ async fn a_run_that_cannot_be_helped_neither_hinders_the_others_nor_stays_for_ev
         sweep(&bench).await;
     }
     assert_eq!(bench.run(&broken).await.error.unwrap().code, "stuck");
+}
+
+#[tokio::test]
+async fn what_a_cancelled_runs_workers_said_last_counts_although_nobody_heard_it() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, false).await.unwrap();
+    bench.final_report(&run, 0, 1).await;
+    let outcome = service::testing::completed(&run, 4, 1);
+    bench.report(&run, 1, 1, false, vec![outcome]).await;
+    bench.wait(3600);
+    sweep(&bench).await;
+    assert_eq!(bench.run(&run).await.cost.gpu_seconds, 0.0, "its workers may still be at work");
+    bench.wait(3 * 3600);
+    sweep(&bench).await;
+    let settled = bench.run(&run).await;
+    assert_eq!(
+        (settled.status, settled.cost.gpu_seconds, settled.charged_gpu_seconds),
+        (Status::Cancelled, 120.0, 120.0)
+    );
+    assert_eq!((settled.progress.completed, settled.progress.cancelled), (4, 3));
+    assert_eq!(bench.rows(&settled).await.len(), 4);
+    assert_eq!(bench.world.docs.count(&Query::collection(places::ended_early())).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_spent_on_a_run_that_was_given_up_is_accounted_for() {
+    let bench = Bench::new().await;
+    let (run, _) = bench.running("u1", 7).await;
+    let (error, now) = (domain::RunError::new("stuck", "it did not move on"), bench.now());
+    bench.change(&run, |run| run.fail(error.clone(), now)).await;
+    bench.final_report(&run, 0, 1).await;
+    bench.wait(4 * 3600);
+    sweep(&bench).await;
+    let failed = bench.run(&run).await;
+    assert_eq!((failed.status, failed.error, failed.cost.gpu_seconds), (Status::Failed, Some(error), 60.0));
+    assert_eq!((failed.progress.completed, failed.progress.failed), (3, 4));
+}
+
+#[tokio::test]
+async fn a_marker_that_a_writer_of_results_left_after_the_purge_does_not_stay() {
+    let bench = Bench::new().await;
+    let run = bench.finished("u1", 3).await;
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
+    let question = run.question.as_deref().unwrap();
+    let marker = places::answered_by(&run.uid, question, false, &run.job_id).unwrap();
+    bench.world.blobs.put_bytes(&marker, "", Default::default()).await.unwrap();
+    bench.wait(5 * 3600);
+    sweep(&bench).await;
+    assert!(bench.world.blobs.head(&marker).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_purged_run_whose_leftovers_cannot_be_removed_keeps_no_other_waiting() {
+    let bench = Bench::new().await;
+    let (stubborn, other) = (bench.finished("u1", 3).await, bench.finished("u2", 3).await);
+    let late = places::result(&other.uid, &other.job_id, "late.csv").unwrap();
+    for (name, run) in [("u1", &stubborn), ("u2", &other)] {
+        bench.wait(1);
+        runs::cancel_or_purge(&bench.world, &bench.caller(name), &run.job_id, true).await.unwrap();
+    }
+    let shard = places::shard(&stubborn.uid, &stubborn.job_id, 0);
+    bench.world.docs.create(&shard, &serde_json::json!({"state": "no shard"})).await.unwrap();
+    bench.world.blobs.put_bytes(&late, "too late", Default::default()).await.unwrap();
+    bench.wait(5 * 3600);
+    assert_eq!(bench.tell(FUNCTION, tick()).await, StatusCode::INTERNAL_SERVER_ERROR, "the error is told");
+    assert!(bench.world.blobs.head(&late).await.unwrap().is_none());
+    let notes = async || bench.world.docs.count(&Query::collection(places::purged())).await.unwrap();
+    assert_eq!(notes().await, 1, "it is tried again");
 }
 
 #[tokio::test]

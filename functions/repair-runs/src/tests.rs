@@ -45,6 +45,23 @@ async fn all_silent_runs_are_mended_and_those_that_are_well_are_left_alone() {
 }
 
 #[tokio::test]
+async fn a_hundred_repairs_of_one_run_neither_count_nor_end_it() {
+    let bench = bench().await;
+    let run = bench.submit("u1", 2).await;
+    for _ in 0..100 {
+        let reply = ask(&bench, "u2", json!({"uid": "u1", "job_id": run.job_id})).await;
+        assert_eq!((reply.status, kinds(&reply)), (200, vec![]), "nothing is wrong with it yet");
+    }
+    assert_eq!(bench.run(&run).await, run);
+    for _ in 0..100 {
+        bench.wait(60);
+        let reply = ask(&bench, "u2", json!({"uid": "u1", "job_id": run.job_id})).await;
+        assert_eq!((reply.status, kinds(&reply)), (200, vec![RepairKind::ToldAgain]));
+    }
+    assert_eq!((bench.run(&run).await.status, bench.run(&run).await.nudges), (Status::Queued, 0));
+}
+
+#[tokio::test]
 async fn an_ended_run_is_not_touched() {
     let bench = bench().await;
     let run = bench.finished("u1", 2).await;

@@ -63,7 +63,25 @@ async fn asking_twice_makes_one_batch() {
     let c = bench.ask(FUNCTION, Method::POST, "u1", &path).await;
     assert_eq!((a.status, b.status, c.status), (202, 202, 202));
     assert_eq!((a.text("/batch_id"), b.text("/batch_id")), (c.text("/batch_id"), c.text("/batch_id")));
-    assert_eq!(bench.runs("u1").await.len(), 2);
+    let ids: Vec<_> = bench.runs("u1").await.into_iter().map(|run| run.job_id.to_string()).collect();
+    assert_eq!(ids.len(), 2);
+    let objects = bench.world.blobs.list(places::ARTIFACTS, "u1/batch_", None, 1000).await.unwrap();
+    let strays = objects.iter().filter(|object| !ids.iter().any(|id| object.path.name().contains(id.as_str())));
+    assert_eq!(strays.count(), 0, "whoever came second leaves nothing");
+}
+
+#[tokio::test]
+async fn after_a_purge_it_is_made_anew_under_a_name_that_nobody_has_used() {
+    let bench = Bench::new().await;
+    let first = with_failures(&bench).await;
+    let ask = async || bench.ask(FUNCTION, Method::POST, "u1", &uri(&first)).await;
+    let purged: JobId = ask().await.text("/batch_id").to_owned().try_into().unwrap();
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &purged, false).await.unwrap();
+    runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &purged, true).await.unwrap();
+    let again = ask().await;
+    assert_eq!(again.status, 202, "{}", again.body);
+    assert_ne!(again.text("/batch_id"), purged.as_str());
+    assert_eq!(ask().await.text("/batch_id"), again.text("/batch_id"));
 }
 
 #[tokio::test]

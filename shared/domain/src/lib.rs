@@ -3,6 +3,7 @@
 //! takes what it needs and can be tried in a test without a server.
 
 mod account;
+mod aggregation;
 mod cost;
 mod delivery;
 mod forecast;
@@ -29,6 +30,7 @@ mod time;
 mod webhook;
 
 pub use account::{Account, Demanded, Exceeded, Holding, LimitKind, Purged, Window, roles};
+pub use aggregation::Aggregation;
 pub use cost::{Budget, Cost, Price};
 pub use delivery::{Attempt, Attempting, Delivery, DeliveryState, Outcome as DeliveryOutcome, Verdict};
 pub use forecast::{Forecast, forecast};
@@ -44,7 +46,7 @@ pub use repair::{DeadLetterRecord, Repair, RepairKind, Repairs};
 pub use report::{ItemError, Outcome, OutcomeStatus, Report, Timing};
 pub use results::{BatchResults, Ranking, ResultRow, Scores, SortDirection};
 pub use round::Round;
-pub use run::{Aggregation, JobType, Priority, Run, RunError, Source, Status};
+pub use run::{JobType, Priority, Run, RunError, Source, Status};
 pub use shard::{Claim, MAX_LAUNCHES, Shard, ShardState, Worker};
 pub use summary::{Histogram, Summary, Tally};
 pub use tier::{Limits, Role, Scope, Tier};

@@ -47,11 +47,13 @@ pub enum Safeguard {
     AggregationFence,
     /// What nobody could process is ended, and its owner told.
     DeadLetter,
+    /// A run that ended before its shards did is looked at once more, when its workers have stopped.
+    LastLook,
 }
 
 impl Safeguard {
     /// Every one there is.
-    pub const ALL: [Safeguard; 21] = [
+    pub const ALL: [Safeguard; 22] = [
         Safeguard::AttemptFence,
         Safeguard::SequenceMonotone,
         Safeguard::LaunchFence,
@@ -73,6 +75,7 @@ impl Safeguard {
         Safeguard::Outbox,
         Safeguard::AggregationFence,
         Safeguard::DeadLetter,
+        Safeguard::LastLook,
     ];
 }
 

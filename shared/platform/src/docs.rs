@@ -151,6 +151,13 @@ impl Write {
         Ok(Write::Create { path, body: to_body(value)? })
     }
 
+    /// The document it is about.
+    pub fn path(&self) -> &DocPath {
+        match self {
+            Write::Create { path, .. } | Write::Replace { path, .. } | Write::Delete { path, .. } => path,
+        }
+    }
+
     /// Compare-and-set.
     pub fn replace<T: Serialize>(path: DocPath, value: &T, version: Version) -> Result<Self> {
         Ok(Write::Replace { path, body: to_body(value)?, version })

@@ -72,6 +72,11 @@ pub fn purged() -> Collection {
     Collection::root("purged")
 }
 
+/// Runs that ended before their shards did, and are looked at once more.
+pub fn ended_early() -> Collection {
+    Collection::root("ended_early")
+}
+
 /// The messages to a user's endpoints.
 pub fn deliveries(uid: &Uid) -> Collection {
     Collection::root("users").doc(uid.as_str()).collection(DELIVERIES)

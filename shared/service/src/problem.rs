@@ -275,6 +275,12 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
 impl IntoResponse for Problem {
     /// Marks the response; [`render`] writes the body, because only there the path is known.
     fn into_response(self) -> Response {

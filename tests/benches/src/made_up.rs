@@ -1,7 +1,9 @@
 //! A batch as the workers leave it: shards that are done, each with its input and a report as Boltz-2's worker writes it.
 
 use crate::Outcome as Outcomes;
-use domain::{Item, ItemError, LigandHash, Molecule, Outcome, OutcomeStatus, Report, Run, Scores, Shard, Timestamp, Uid};
+use domain::{
+    Item, ItemError, LigandHash, Molecule, Outcome, OutcomeStatus, Report, Run, Scores, Shard, Timestamp, Uid,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{Blobs, Clock, Docs, PutOptions, Write};
 use serde_json::{Value, json};
@@ -117,7 +119,8 @@ pub fn outcome(run: &Run, shard: u32, index: u32) -> platform::Result<Outcome> {
         scores.set(name, Some(draw()));
     }
     let smiles = item(index).smiles.unwrap_or_default();
-    let molecule = Molecule { key: u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15), canonical: LigandHash::of(&smiles) };
+    let molecule =
+        Molecule { key: u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15), canonical: LigandHash::of(&smiles) };
     let file = |file: &str| places::item_file(&run.uid, &run.job_id, index, 1, file);
     let files = [("cif", "structure.cif"), ("confidence", "confidence.json"), ("affinity", "affinity.json")];
     let files = files.into_iter().map(|(kind, name)| Ok((kind.to_owned(), file(name)?.name().to_owned())));

@@ -3,14 +3,14 @@
 use crate::{
     eventarc::call,
     faults::Fault,
-    scenario::{Order, Way},
+    scenario::{OPERATOR, Order, USERS, Way},
     universe::{Universe, beginning},
 };
 use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use domain::{Account, JobId, Scope, Tier, Timestamp, Uid};
+use domain::{Account, JobId, Role, Scope, Tier, Timestamp, Uid};
 use platform::{BlobPath, Blobs, Docs, PutOptions};
 use serde_json::{Value, json};
 use service::{
@@ -20,6 +20,9 @@ use service::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// What a run is first said to be allowed to cost, in US dollars, and what it is at most.
+const LOWEST_LIMIT: f64 = 0.005;
+const HIGHEST_LIMIT: f64 = 10.0;
 /// A target.
 const SEQUENCE: &str = "MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ";
 
@@ -33,14 +36,35 @@ pub fn begin(universe: &Universe) {
             universe_of_order.lock().busy -= 1;
         });
     }
+    for (at, all) in universe.scenario.repairs.clone() {
+        universe.lock().busy += 1;
+        let universe_of_it = universe.clone();
+        universe.spawn(None, async move {
+            universe_of_it.clock.sleep(Duration::from_secs(at.into())).await;
+            repair(&universe_of_it, all).await;
+            universe_of_it.lock().busy -= 1;
+        });
+    }
+}
+
+/// An operator has all silent runs repaired, or the first there is, whatever state that is in.
+async fn repair(universe: &Universe, all: bool) {
+    let told = universe.lock().watch.told.iter().next().map(|(id, (uid, _))| (id.clone(), *uid));
+    let body = match told.filter(|_| !all) {
+        Some((id, uid)) => json!({"uid": uid, "job_id": id}),
+        None => json!({}),
+    };
+    let request = (Method::POST, "/api/v1/system/repair", None, Some(&body));
+    ask(universe, "repair-runs", false, OPERATOR, request).await;
 }
 
 /// Writes the users' keys.
 pub async fn register(universe: &Universe) {
     let docs = Docs::new(Arc::new(universe.port(universe.begin_safe("identity", None))));
-    for name in crate::scenario::USERS {
+    for name in USERS.into_iter().chain([OPERATOR]) {
         let Ok(uid) = Uid::try_from(name.to_owned()) else { continue };
-        let account = Account { tier: Some(Tier::Enterprise), ..Account::default() };
+        let roles = (name == OPERATOR).then(|| vec![Role::Admin]);
+        let account = Account { tier: Some(Tier::Enterprise), roles, ..Account::default() };
         let _ = docs.create(&places::account(&uid), &account).await;
         let key = ApiKey {
             id: format!("key_{name}"),
@@ -66,7 +90,13 @@ async fn place(universe: &Universe, order: &Order) {
             universe.clock.sleep(Duration::from_secs(after.into())).await;
             delete(universe, order, &id, false).await;
         }
-        if order.purge && ended(universe, order.uid, &id).await {
+        if (order.purge || order.retry) && !ended(universe, order.uid, &id).await {
+            continue;
+        }
+        if order.retry {
+            retry(universe, order, &id).await;
+        }
+        if order.purge {
             delete(universe, order, &id, true).await;
         }
     }
@@ -87,8 +117,8 @@ pub async fn ask(
     }
     let content = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
     let built = built.header("content-type", "application/json").body(content).ok()?;
-    let pid =
-        if safe { universe.begin_safe(function, Some(uid)) } else { universe.begin(function, Some(uid), Fault::Crash) };
+    let tenant = Some(uid).filter(|uid| *uid != OPERATOR);
+    let pid = if safe { universe.begin_safe(function, tenant) } else { universe.begin(function, tenant, Fault::Crash) };
     let settings = universe.scenario.planning.clone();
     let response = call(universe, pid, function, &settings, built).await?;
     let status = response.status();
@@ -98,7 +128,7 @@ pub async fn ask(
 
 async fn submit(universe: &Universe, order: &Order) -> Option<JobId> {
     let smiles = &order.rows[0].smiles;
-    let (function, path, body) = if order.way == Way::Single {
+    let (function, path, mut body) = if order.way == Way::Single {
         let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "job_name": order.label,
             "ligand_smiles": smiles});
         ("submit-prediction", "/api/v1/predict", body)
@@ -110,7 +140,11 @@ async fn submit(universe: &Universe, order: &Order) -> Option<JobId> {
     };
     let key = order.keyed.then_some(order.label.as_str());
     let mut impatient = order.impatient;
+    let mut limit = order.limited.then_some(LOWEST_LIMIT);
     loop {
+        if let Some(usd) = limit {
+            body["max_cost_usd"] = usd.into();
+        }
         let request = (Method::POST, path, key, Some(&body));
         match ask(universe, function, false, order.uid, request).await {
             Some((StatusCode::ACCEPTED, _)) if std::mem::take(&mut impatient) => {}
@@ -120,6 +154,9 @@ async fn submit(universe: &Universe, order: &Order) -> Option<JobId> {
                 universe.lock().watch.acknowledged(order, &id);
                 return Some(id);
             }
+            Some((StatusCode::UNPROCESSABLE_ENTITY, _)) if limit.is_some_and(|usd| usd < HIGHEST_LIMIT) => {
+                limit = limit.map(|usd| usd * 1.3);
+            }
             Some((StatusCode::CONFLICT, _)) | None => {}
             Some((status, _)) if status.is_server_error() => {}
             Some((status, body)) => {
@@ -128,6 +165,24 @@ async fn submit(universe: &Universe, order: &Order) -> Option<JobId> {
                 state.watch.violated(now, format!("{:?} was refused with {status}: {body}", order.label));
                 return None;
             }
+        }
+        let wait = universe.seconds(0.5, 5.0);
+        universe.clock.sleep(wait).await;
+    }
+}
+
+/// Has what failed in a batch run again, if anything did.
+async fn retry(universe: &Universe, order: &Order, id: &JobId) {
+    let path = format!("/api/v1/batches/{id}/retry");
+    loop {
+        let answer = ask(universe, "retry-batch", false, order.uid, (Method::POST, &path, None, None)).await;
+        if let Some((StatusCode::ACCEPTED, body)) = &answer
+            && let Some(id) = body["batch_id"].as_str().and_then(|id| JobId::try_from(id.to_owned()).ok())
+        {
+            return universe.lock().watch.acknowledged(order, &id);
+        }
+        if answer.is_some_and(|(status, _)| status.is_client_error()) {
+            return;
         }
         let wait = universe.seconds(0.5, 5.0);
         universe.clock.sleep(wait).await;
@@ -159,6 +214,7 @@ async fn upload(universe: &Universe, order: &Order) -> Vec<JobId> {
         universe.clock.sleep(wait).await;
     }
     if universe.strikes(Fault::Vanished) {
+        universe.lock().watch.vanished.insert(order.label.clone());
         let _ = blobs.delete(&library).await;
         return vec![];
     }

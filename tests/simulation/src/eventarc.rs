@@ -18,10 +18,15 @@ use futures::channel::oneshot;
 use hub::ALL;
 use local::{MAX_ATTEMPTS, dead_letter, request, subscribers};
 use platform::embedded::{Change, Delivery, Event};
+use rand::Rng;
 use service::{Settings, Trigger, World, places};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tower::ServiceExt;
 
+/// The latest a late event comes, in seconds: after the longest lease there is, on whatever clock.
+const LATEST: f64 = 4000.0;
+/// Who hears of what others gave up: nobody comes after it.
+const LAST: &str = "on-dead-letter";
 /// A handler that takes longer is called again.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -70,7 +75,10 @@ fn tenant(event: &Event) -> Option<&str> {
     match event {
         Event::Document { path, .. } => path.as_str().strip_prefix("users/")?.split('/').next(),
         Event::Object(meta) => meta.path.name().split('/').next(),
-        Event::Message { .. } => None,
+        // A dead letter names what it was about.
+        Event::Message { attributes, .. } => {
+            attributes.get("ce-document").or(attributes.get("ce-subject"))?.split('/').nth(1)
+        }
     }
 }
 
@@ -82,15 +90,16 @@ fn run_of_report(event: &Event) -> Option<String> {
 }
 
 async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc<str>>, change: Change) {
-    let delay = {
+    let (delay, poison) = {
         let mut state = universe.lock();
-        if state.strikes(Fault::Late) {
-            60.0..1500.0
+        let delay = if state.strikes(Fault::Late) {
+            60.0..60.0 + (LATEST - 60.0) * state.random.random::<f64>().powi(2)
         } else if state.strikes(Fault::Reorder) {
             1.0..60.0
         } else {
             0.01..0.5
-        }
+        };
+        (delay, function != LAST && state.strikes(Fault::Poison))
     };
     let delay = universe.seconds(delay.start, delay.end);
     universe.clock.sleep(delay).await;
@@ -99,7 +108,8 @@ async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc
     while delivery.attempts < MAX_ATTEMPTS {
         let settings = universe.scenario.settings.clone();
         let pid = universe.begin(function, tenant.as_deref(), Fault::Crash);
-        let answer = call(universe, pid, function, &settings, request(&delivery));
+        let answer =
+            async { if poison { None } else { call(universe, pid, function, &settings, request(&delivery)).await } };
         let status = tokio::select! {
             biased;
             answer = answer => answer.map(|response| response.status()),
@@ -116,6 +126,7 @@ async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc
     if given_up && let Ok(letter) = dead_letter(&delivery).await {
         let mut state = universe.lock();
         state.remark("given up", function);
+        watch::given_up(&mut state, &delivery.change.event);
         state.happened.push(Event::message(places::DEAD_LETTER, &letter));
         if let Some(run) = run_of_report(&delivery.change.event) {
             watch::report_lost(&mut state, &run);

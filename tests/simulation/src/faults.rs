@@ -12,7 +12,7 @@ pub enum Fault {
     Duplicate,
     /// An event comes so late that others overtake it.
     Reorder,
-    /// An event comes after leases and executions have run out.
+    /// An event comes long after, also after leases and executions have run out.
     Late,
     /// An event never comes.
     Lost,
@@ -40,11 +40,13 @@ pub enum Fault {
     ForeignReport,
     /// An uploaded library is gone before it was read.
     Vanished,
+    /// A handler fails at an event however often that is sent.
+    Poison,
 }
 
 impl Fault {
     /// Every one there is.
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 17] = [
         Fault::Duplicate,
         Fault::Reorder,
         Fault::Late,
@@ -61,12 +63,13 @@ impl Fault {
         Fault::DoubleDispatch,
         Fault::ForeignReport,
         Fault::Vanished,
+        Fault::Poison,
     ];
 
     /// The most often it happens where it can: per event, handler, call, task or timer.
     fn worst(self) -> f64 {
         match self {
-            Fault::Refused | Fault::Unheard => 0.04,
+            Fault::Refused | Fault::Unheard | Fault::Poison => 0.04,
             Fault::Late | Fault::Slow => 0.1,
             Fault::Lost | Fault::Crash => 0.3,
             Fault::Duplicate | Fault::Nack | Fault::WorkerCrash | Fault::Zombie => 0.4,
@@ -148,7 +151,7 @@ pub fn against(safeguard: Safeguard) -> &'static [(Fault, f64)] {
         Safeguard::CreateOnceReports => &[(Fault::Unheard, 0.1)],
         Safeguard::ReportOwnership => &[(Fault::ForeignReport, 0.5)],
         Safeguard::ReevaluateOnDuplicate => &[(Fault::Crash, 0.4), (Fault::Refused, 0.03)],
-        Safeguard::Reconciler => &[(Fault::Lost, 0.4)],
+        Safeguard::Reconciler | Safeguard::LastLook => &[(Fault::Lost, 0.4)],
         Safeguard::LeaseExpiry => &[(Fault::Lost, 0.4), (Fault::WorkerCrash, 0.4)],
         Safeguard::CompareAndSet => &[(Fault::Duplicate, 0.4), (Fault::DoubleDispatch, 0.5)],
         Safeguard::StartClaim => &[(Fault::Unheard, 0.1), (Fault::DoubleDispatch, 0.5)],

@@ -10,6 +10,7 @@ mod executor;
 mod faults;
 mod model;
 mod scenario;
+mod stillness;
 mod store;
 mod stranger;
 mod sweep;
@@ -20,8 +21,9 @@ mod watch;
 
 pub use faults::{Counts, Fault};
 pub use sweep::{Figures, sweep};
+pub use watch::{Race, Races};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::safeguard::{self, Safeguard};
 use executor::Executor;
 use faults::Faults;
@@ -39,8 +41,6 @@ use universe::{Universe, beginning, chance};
 
 /// Steps after which a world is said to go in circles.
 const MOST_STEPS: u64 = 400_000;
-/// The time between two sweeps, in seconds.
-const SWEEP: i64 = 60;
 
 /// What one world came to.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub struct Outcome {
     pub digest: u64,
     pub violations: Vec<String>,
     pub faults: Counts,
+    pub races: Races,
     /// Polls of tasks.
     pub steps: u64,
     /// Seconds that passed in the world.
@@ -93,7 +94,7 @@ pub fn simulate(seed: u64, options: Options) -> Outcome {
     };
     let trace = if options.trace { Trace::kept() } else { Trace::default() };
     let universe = Universe::new(scenario, faults, random, trace);
-    let mut simulation = Simulation { universe, executor: Executor::default(), steps: 0, moved_at: beginning() };
+    let mut simulation = Simulation { universe, executor: Executor::default(), steps: 0 };
     let ran = catch_unwind(AssertUnwindSafe(|| simulation.run()));
     safeguard::without(None);
     simulation.outcome(seed, options, ran.is_err())
@@ -103,8 +104,6 @@ struct Simulation {
     universe: Universe,
     executor: Executor,
     steps: u64,
-    /// When a GPU task or the weather was last at work.
-    moved_at: DateTime<Utc>,
 }
 
 impl Simulation {
@@ -122,7 +121,6 @@ impl Simulation {
                 (true, None) => {
                     // Purged runs are looked after once more; nothing happens until then.
                     self.universe.tick(TimeDelta::hours(2));
-                    self.moved_at = self.universe.lock().now;
                     rested_at = Some(ticks);
                     continue;
                 }
@@ -192,23 +190,16 @@ impl Simulation {
     }
 
     /// True where a run stands still for longer than anything explains, which is a violation.
-    fn stuck(&mut self) -> bool {
+    fn stuck(&self) -> bool {
+        let still = stillness::broken(&self.universe);
+        let circles = (self.steps >= MOST_STEPS).then(|| "the world goes in circles".to_owned());
+        let stuck = circles.or(still.map(|(run, seconds)| format!("{run} has stood still for {seconds} s")));
         let mut state = self.universe.lock();
         let now = state.now;
-        let working = state.store.executions.values().any(|execution| execution.ended.is_none());
-        if working || now < state.faults.until() {
-            self.moved_at = now;
-        }
-        let settings = &self.universe.scenario.settings;
-        let seconds = |duration: std::time::Duration| duration.as_secs() as i64;
-        let bound = 2 * SWEEP + seconds(settings.stuck_after) + seconds(settings.lease_time()) + 1200;
-        let circles = self.steps >= MOST_STEPS;
-        let stuck = circles || (now - self.moved_at).num_seconds() > bound;
-        if stuck {
-            let what = if circles { "the world goes in circles" } else { "nothing moves any more" };
-            state.watch.violated(now, what.to_owned());
-        }
-        stuck
+        stuck.is_some_and(|what| {
+            state.watch.violated(now, what);
+            true
+        })
     }
 
     fn outcome(self, seed: u64, options: Options, panicked: bool) -> Outcome {
@@ -223,6 +214,7 @@ impl Simulation {
             digest: state.trace.digest(),
             violations: std::mem::take(&mut state.watch.violations),
             faults: state.faults.counts,
+            races: state.watch.races,
             steps: self.steps,
             seconds: (now - beginning()).num_seconds(),
             runs: state.watch.told.len() as u32,

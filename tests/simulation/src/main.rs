@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use domain::safeguard::Safeguard;
-use simulation::{Fault, Figures, Options, simulate, sweep};
+use simulation::{Fault, Figures, Options, Race, simulate, sweep};
 use std::{ops::Range, process::ExitCode, time::Instant};
 
 /// Simulates the hub under the faults of a cloud.
@@ -80,4 +80,8 @@ fn print(figures: &Figures) {
     }
     let all: f64 = Fault::ALL.iter().map(|fault| figures.average(*fault)).sum();
     println!("  {all:>8.3} together");
+    println!("what met, in all worlds:");
+    for (race, count) in Race::ALL.iter().zip(figures.races) {
+        println!("  {count:>8} {race:?}");
+    }
 }

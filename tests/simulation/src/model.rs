@@ -3,13 +3,13 @@
 
 use crate::universe::Universe;
 use async_trait::async_trait;
-use domain::{Item, ItemError, Outcome, OutcomeStatus, Scores};
+use domain::{Item, ItemError, JobId, Outcome, OutcomeStatus, Scores};
 use platform::Clock;
 use predict_worker::{Attempt, Ended, Error, ItemFile, ModelRunner, Task};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What an item does to the model.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Temper {
     Good,
     Fails,
@@ -17,7 +17,12 @@ pub enum Temper {
     Deadly,
 }
 
-/// What becomes of the item in a world of this luck.
+/// The luck of a run in a world of this luck.
+pub fn luck(of_world: u64, id: &JobId) -> u64 {
+    of_world ^ id.as_str().len() as u64
+}
+
+/// What becomes of the item in a run of this luck.
 pub fn temper(luck: u64, name: &str) -> Temper {
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3).rotate_left(23);
     match name.bytes().fold(luck, mix) % 100 {
@@ -38,7 +43,7 @@ pub struct Model {
 impl Model {
     pub fn new(universe: &Universe, task: &Task, checkpoint: Duration) -> Self {
         let scenario = &universe.scenario;
-        let luck = scenario.luck ^ task.job_id.as_str().len() as u64;
+        let luck = luck(scenario.luck, &task.job_id);
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         let (load, item) = (seconds(scenario.load), seconds(scenario.item));
         Model { clock: universe.clock.clone(), load, item, checkpoint, luck }

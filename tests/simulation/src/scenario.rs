@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 /// The users there are; the key of each is their name.
 pub const USERS: [&str; 3] = ["u1", "u2", "u3"];
+/// Who may have any run repaired.
+pub const OPERATOR: &str = "operator";
 /// Shards are planned for so many GPUs more than there are, at most: waiting for one is common.
 const MORE_PLANNED: u32 = 3;
 
@@ -42,6 +44,10 @@ pub struct Order {
     pub cancel_after: Option<u32>,
     /// Purged as soon as it has ended.
     pub purge: bool,
+    /// Sent with a limit on its cost, the lowest that is taken.
+    pub limited: bool,
+    /// What failed in it is asked for again when it has ended.
+    pub retry: bool,
 }
 
 /// A world.
@@ -60,6 +66,8 @@ pub struct Scenario {
     pub checkpoint: u32,
     /// Decides which items fail.
     pub luck: u64,
+    /// When an operator has runs repaired, in seconds after the beginning: all that are silent, or the first there is.
+    pub repairs: Vec<(u32, bool)>,
 }
 
 impl Scenario {
@@ -84,6 +92,7 @@ impl Scenario {
             item: random.random_range(5..=60),
             checkpoint: random.random_range(10..=40),
             luck: random.random(),
+            repairs: (0..random.random_range(0..4)).map(|_| (random.random_range(0..3000), random.random())).collect(),
         };
         let again = random.random_bool(0.4).then(|| again(random, &scenario.orders[0]));
         scenario.orders.extend(again);
@@ -107,6 +116,7 @@ fn order(random: &mut SmallRng, number: usize) -> Order {
     let way = [Way::Single, Way::Batch, Way::Batch, Way::Batch, Way::Upload][random.random_range(0..5)];
     let count = if way == Way::Single { 1 } else { random.random_range(1..=7) };
     let label = if way == Way::Upload { format!("screen{number}/library.csv") } else { format!("order {number}") };
+    let cancel_after = random.random_bool(0.2).then(|| random.random_range(0..300));
     Order {
         uid: USERS[random.random_range(0..USERS.len())],
         label,
@@ -115,8 +125,10 @@ fn order(random: &mut SmallRng, number: usize) -> Order {
         keyed: way != Way::Upload && random.random_bool(0.7),
         impatient: random.random_bool(0.2),
         at: random.random_range(0..240),
-        cancel_after: random.random_bool(0.2).then(|| random.random_range(0..300)),
-        purge: random.random_bool(0.15),
+        cancel_after,
+        purge: random.random_bool(if cancel_after.is_some() { 0.5 } else { 0.15 }),
+        limited: way != Way::Upload && random.random_bool(0.2),
+        retry: way != Way::Single && random.random_bool(0.2),
     }
 }
 

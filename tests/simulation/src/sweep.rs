@@ -1,6 +1,6 @@
 //! Many worlds, spread over the machine's processors: each world lives on one thread.
 
-use crate::{Fault, Options, Outcome, simulate};
+use crate::{Fault, Options, Outcome, Race, simulate};
 use std::{
     ops::Range,
     sync::{
@@ -29,6 +29,8 @@ pub struct Figures {
     pub seconds: i64,
     /// How often each fault happened, in the order of [`Fault::ALL`].
     pub faults: [u64; Fault::ALL.len()],
+    /// How often each race was run, in the order of [`Race::ALL`].
+    pub races: [u64; Race::ALL.len()],
 }
 
 /// Runs the worlds of the seeds; if `first`, only until one fails.
@@ -64,6 +66,9 @@ impl Figures {
         self.steps += outcome.steps;
         self.seconds += outcome.seconds;
         for (sum, count) in self.faults.iter_mut().zip(outcome.faults) {
+            *sum += u64::from(count);
+        }
+        for (sum, count) in self.races.iter_mut().zip(outcome.races) {
             *sum += u64::from(count);
         }
         if !outcome.violations.is_empty() {

@@ -16,9 +16,13 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use service::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+/// Some processes make a few calls, some hundreds: a crash comes within so many of them, as powers of two.
+const LIVES: Range<u32> = 3..10;
 
 /// A process by its number.
 pub type Pid = usize;
@@ -140,8 +144,8 @@ impl Universe {
         let mut state = self.lock();
         let state = &mut *state;
         let doom = state.strikes(crash).then(|| {
-            let within = if crash == Fault::WorkerCrash { 60 } else { 25 };
-            (state.random.random_range(0..within), state.random.random())
+            let within = state.random.random_range(LIVES);
+            (state.random.random_range(0..1 << within), state.random.random())
         });
         let slowest = if crash == Fault::WorkerCrash { 15 } else { 120 };
         let slow = state.strikes(Fault::Slow).then(|| Duration::from_secs(state.random.random_range(1..slowest)));

@@ -1,6 +1,8 @@
 //! What must hold when everything has come to rest: every ligand is accounted for, every run has ended once, every
 //! second is paid once, and nothing is left of what was purged.
 
+mod outcomes;
+
 use crate::{
     clients::ask,
     scenario::{Order, Way},
@@ -8,7 +10,7 @@ use crate::{
     watch::reported,
 };
 use axum::http::{Method, StatusCode};
-use domain::{JobType, Plan, Pool, Price, Rejected, Run, Shard, Status};
+use domain::{JobType, Plan, Pool, Price, Rejected, Run, Shard, Source, Status};
 use serde_json::Value;
 use service::places;
 use std::collections::BTreeMap;
@@ -22,8 +24,9 @@ pub async fn judge(universe: &Universe) {
     told_runs_are_there(universe, &runs);
     nothing_is_left_of_what_was_purged(universe, &runs);
     no_lease_is_left(universe);
-    let purged = universe.lock().store.docs.keys().find(|name| name.starts_with("purged/")).cloned();
-    expect(universe, purged.is_none(), || format!("{purged:?} was never looked after"));
+    let is_note = |name: &&String| name.starts_with("purged/") || name.starts_with("ended_early/");
+    let note = universe.lock().store.docs.keys().find(is_note).cloned();
+    expect(universe, note.is_none(), || format!("{note:?} was never looked at"));
 }
 
 /// Every run there is.
@@ -69,25 +72,47 @@ fn expect(universe: &Universe, holds: bool, what: impl FnOnce() -> String) {
 
 async fn judge_run(universe: &Universe, run: &Run) {
     let id = &run.job_id;
-    let order = universe
-        .scenario
-        .orders
-        .iter()
-        .find(|order| order.uid == run.uid.as_str() && Some(order.label.as_str()) == run.name.as_deref());
-    let Some(order) = order else { return };
+    let name = run.name.as_deref().unwrap_or_default();
+    let label = name.strip_suffix(", again").unwrap_or(name);
+    let orders = &universe.scenario.orders;
+    let Some(order) = orders.iter().find(|order| order.uid == run.uid.as_str() && order.label == label) else { return };
     expect(universe, run.status.is_final(), || format!("{id} has not ended"));
-    let gave_up = run.error.as_ref().is_some_and(|error| error.code == "stuck");
-    expect(universe, !gave_up, || format!("{id} was given up: {:?}", run.error));
-    let input = order.rows.len() as u32;
+    let input = sent(run, order);
     let unprocessable =
         run.error.as_ref().is_some_and(|error| matches!(error.code.as_str(), "unprocessable" | "unreadable_library"));
     if order.way != Way::Single && !unprocessable {
         let told = run.items + run.rejected;
         expect(universe, told == input, || format!("{id} accounts for {told} of {input} rows"));
     }
+    ended_rightly(universe, run);
     judge_rows(universe, run, order).await;
     judge_shards(universe, run);
     judge_results(universe, run);
+}
+
+/// How many rows the run was asked for: the order's, or those of it that failed.
+fn sent(run: &Run, order: &Order) -> u32 {
+    if run.retry_of.is_some() { run.items } else { order.rows.len() as u32 }
+}
+
+/// Nothing is given up but what could not be delivered: a run twice, an upload once.
+fn ended_rightly(universe: &Universe, run: &Run) {
+    let Some(error) = &run.error else { return };
+    let state = universe.lock();
+    let watch = &state.watch;
+    let given_up = |about: &str| watch.given_up.get(about).copied().unwrap_or_default();
+    let holds = match (error.code.as_str(), &run.source) {
+        ("unprocessable", Source::Upload(name)) if run.items == 0 => {
+            given_up(name.rsplit_once('/').map_or("", |(folder, _)| folder)) > 0
+        }
+        ("unprocessable", _) => given_up(places::job(&run.uid, &run.job_id).as_str()) > 1,
+        ("unreadable_library", _) => run.name.as_ref().is_some_and(|label| watch.vanished.contains(label)),
+        ("no_results" | "no_valid_ligand", _) => true,
+        ("over_budget", _) => run.stopped.is_some() && run.max_cost_usd.is_some(),
+        _ => false,
+    };
+    drop(state);
+    expect(universe, holds, || format!("{} ended with {error:?}", run.job_id));
 }
 
 /// The objects of the results that the document names are all there, and the user was told of the end, once.
@@ -124,6 +149,7 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
     for row in &rows {
         *seen.entry(row["row"].as_u64().unwrap_or_default()).or_default() += 1;
     }
+    outcomes::judge(universe, run, &rows);
     let of = |status: &str| rows.iter().filter(|row| row["status"] == status).count() as u32;
     let (completed, failed) = (of("completed"), of("failed"));
     for row in rejected(universe, run) {
@@ -137,8 +163,9 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
     let counted = progress.0 + progress.1 + run.progress.cancelled;
     expect(universe, counted == run.items, || format!("{id}: {counted} of {} items are counted", run.items));
     if ended {
-        expect(universe, seen.len() == order.rows.len(), || {
-            format!("{id}: {} of {} rows are accounted for", seen.len(), order.rows.len())
+        let sent = sent(run, order);
+        expect(universe, seen.len() == sent as usize, || {
+            format!("{id}: {} of {sent} rows are accounted for", seen.len())
         });
         let cached = rows.iter().filter(|row| row["cached"] == true).count() as u32;
         expect(universe, cached == run.cached, || {
@@ -148,10 +175,12 @@ async fn judge_rows(universe: &Universe, run: &Run, order: &Order) {
         expect(universe, summary == Some((completed, failed)), || {
             format!("{id}: the document tells {summary:?}, the rows {completed} completed and {failed} failed")
         });
-        expect(universe, progress == (completed, failed), || {
-            format!("{id}: the progress tells {progress:?}, the rows {completed} completed and {failed} failed")
-        });
     }
+    // Of a run that was given up, what nobody ran counts as failed and has no row.
+    let told = if ended || run.status == Status::Cancelled { progress } else { (progress.0, failed) };
+    expect(universe, told == (completed, failed), || {
+        format!("{id}: the progress tells {progress:?}, the rows {completed} completed and {failed} failed")
+    });
 }
 
 fn rejected(universe: &Universe, run: &Run) -> Vec<Rejected> {
@@ -161,13 +190,10 @@ fn rejected(universe: &Universe, run: &Run) -> Vec<Rejected> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Every shard of a completed run is done, and what it cost is what its attempts reported.
+/// Every shard of a run with results is done, and what any run cost is what its attempts reported.
 fn judge_shards(universe: &Universe, run: &Run) {
     let id = &run.job_id;
-    if run.results.is_none() {
-        return;
-    }
-    let shards = run.plan.as_ref().map_or(0, Plan::all_shards);
+    let shards = run.plan.as_ref().filter(|plan| plan.ready).map_or(0, Plan::all_shards);
     let mut seconds = 0.0;
     for shard in 0..shards {
         let path = places::shard(&run.uid, id, shard);
@@ -175,7 +201,7 @@ fn judge_shards(universe: &Universe, run: &Run) {
             violated(universe, format!("{path} is not there"));
             continue;
         };
-        expect(universe, shard.done, || format!("{path} is not done, but its run is"));
+        expect(universe, shard.done || run.results.is_none(), || format!("{path} is not done, but its run is"));
         let (spent, missing) = {
             let state = universe.lock();
             let last = reported(&state, path.as_str(), shard.attempt.into(), i64::MAX);
@@ -222,9 +248,9 @@ fn nothing_is_left_of_what_was_purged(universe: &Universe, runs: &[Run]) {
         if runs.iter().any(|run| run.job_id.as_str() == id) {
             left.push(format!("{id} was purged and is there"));
         }
-        let inside = format!("/{id}/");
         let names = state.store.docs.keys().chain(state.store.objects.keys());
-        left.extend(names.filter(|name| name.contains(&inside)).map(|name| format!("{id} was purged; {name} is left")));
+        let its = names.filter(|name| name.split('/').any(|part| part == id));
+        left.extend(its.map(|name| format!("{id} was purged; {name} is left")));
     }
     drop(state);
     left.into_iter().for_each(|what| violated(universe, what));

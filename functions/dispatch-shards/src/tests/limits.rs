@@ -197,3 +197,20 @@ async fn what_an_earlier_attempt_found_is_kept_when_its_shard_is_closed() {
     let shard = bench.shard(&run, 0).await;
     assert_eq!((shard.done, shard.completed, shard.failed), (true, 1, 1));
 }
+
+#[tokio::test]
+async fn what_a_lost_worker_said_last_is_paid_for_when_its_shard_is_closed() {
+    let mut bench = Bench::new().await;
+    bench.set(|settings| settings.gpu_capacity = 1);
+    let run = bench.planned("u1", 2).await;
+    wake(&bench).await;
+    bench.claim(&run, 0).await;
+    shards::lost(&bench.world, &run.uid, &run.job_id, 0, 1, "it was killed").await.unwrap();
+    bench.report(&run, 0, 1, false, vec![service::testing::completed(&run, 1, 1)]).await;
+    let reason = domain::RunError::new("over_budget", "too dear");
+    bench.change(&run, |run| run.stop(reason.clone())).await;
+    wake(&bench).await;
+    shards::refresh(&bench.world, &run.uid, &run.job_id, 0).await.unwrap();
+    let shard = bench.shard(&run, 0).await;
+    assert_eq!((shard.done, shard.completed, shard.failed, shard.gpu_seconds), (true, 1, 1, 60.0));
+}

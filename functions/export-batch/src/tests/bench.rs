@@ -149,6 +149,7 @@ impl Bench {
             error: None,
             simulated: false,
             cached: false,
+            molecule: None,
             provenance: BTreeMap::new(),
         }
     }

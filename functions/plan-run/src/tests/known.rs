@@ -251,7 +251,7 @@ async fn a_stand_ins_values_answer_only_where_it_would_be_asked_again() {
     bench.set(|settings| settings.simulated_models = vec!["boltz2".into()]);
     assert_eq!(bench.submit("u1", 3).await.cached, 3);
     bench.world.blobs.copy(&simulated, &real).await.unwrap();
-    reuse::withdraw(&bench.world.blobs, &run).await.unwrap();
+    reuse::withdraw(&bench.world.blobs, &run.uid, &run.job_id, run.question.as_deref()).await.unwrap();
     assert_eq!(bench.submit("u1", 3).await.cached, 0);
 }
 

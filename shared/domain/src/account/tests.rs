@@ -101,5 +101,8 @@ fn what_others_wrote_into_the_document_stays() {
 fn an_account_that_was_written_before_months_were_told_apart_still_reads() {
     let older = json!({"tier": "premium", "purged": {"month": "2026-10", "gpu_seconds": 7.0}, "key_changes": 1});
     let account: Account = serde_json::from_value(older).unwrap();
-    assert_eq!((account.tier, account.purged_in("2026-10"), account.key_changes), (Some(Tier::Premium), Purged::default(), 1));
+    assert_eq!(
+        (account.tier, account.purged_in("2026-10"), account.key_changes),
+        (Some(Tier::Premium), Purged::default(), 1)
+    );
 }

@@ -25,12 +25,20 @@ pub struct DocumentChange {
     pub path: DocPath,
     /// Absent for a deletion.
     pub value: Option<Body>,
+    /// What it looked like before; absent for a new document.
+    pub before: Option<Body>,
 }
 
 impl DocumentChange {
     /// A text field of the document as the event has it.
     pub fn text(&self, field: &str) -> Option<&str> {
         self.value.as_ref()?.get(field)?.as_str()
+    }
+
+    /// True where the write gave a document that was there another value of the field.
+    pub fn alters(&self, field: &str) -> bool {
+        let value = |body: &Option<Body>| body.as_ref().map(|body| body.get(field).cloned().unwrap_or_default());
+        value(&self.before).is_some_and(|before| value(&self.value) != Some(before))
     }
 }
 
@@ -44,7 +52,8 @@ impl<S: Send + Sync> FromRequest<S> for DocumentChange {
         let path = document.and_then(|document| document.path());
         let path = path.ok_or_else(|| Problem::bad_request("the event names no document"))?;
         let path = DocPath::parse(path).map_err(|error| Problem::bad_request(error.to_string()))?;
-        let change = DocumentChange { path, value: data.value.map(|document| document.json()) };
+        let [value, before] = [data.value, data.old_value].map(|document| document.map(|document| document.json()));
+        let change = DocumentChange { path, value, before };
         adopt(change.text("traceparent"));
         Ok(change)
     }
@@ -120,10 +129,24 @@ mod tests {
         let event = encode_document_event("e1", &path, None, Some(&body), DateTime::UNIX_EPOCH);
         assert_eq!(event.headers()["ce-type"], "google.cloud.firestore.document.v1.created");
         let change = read(event).await.unwrap();
-        assert_eq!(change, DocumentChange { path: path.clone(), value: Some(body.clone()) });
+        assert_eq!(change, DocumentChange { path: path.clone(), value: Some(body.clone()), before: None });
         assert_eq!(change.text("status"), Some("queued"));
         let gone = read(encode_document_event("e2", &path, Some(&body), None, DateTime::UNIX_EPOCH)).await.unwrap();
-        assert_eq!(gone, DocumentChange { path, value: None });
+        assert_eq!(gone, DocumentChange { path, value: None, before: Some(body) });
+    }
+
+    #[tokio::test]
+    async fn an_event_says_what_the_write_altered() {
+        let (path, before) = sample();
+        let mut after = before.clone();
+        after.insert("plan".into(), json!({"shards": 3}));
+        after.remove("ratio");
+        let event =
+            |before: Option<&Body>| encode_document_event("e1", &path, before, Some(&after), DateTime::UNIX_EPOCH);
+        let change = read(event(Some(&before))).await.unwrap();
+        let altered = ["status", "items", "ratio", "plan", "nested", "absent"].map(|field| change.alters(field));
+        assert_eq!(altered, [false, false, true, true, false, false]);
+        assert!(!read(event(None)).await.unwrap().alters("plan"), "a new document alters none");
     }
 
     #[tokio::test]

@@ -57,12 +57,7 @@ pub fn waste(
 }
 
 /// Seconds to load the model, and the items by size with the time that one of each takes.
-fn classes(
-    model: &dyn Model,
-    accepted: &Accepted,
-    sizes: &Sizes,
-    learned: Option<&Learned>,
-) -> (f64, Vec<SizeClass>) {
+fn classes(model: &dyn Model, accepted: &Accepted, sizes: &Sizes, learned: Option<&Learned>) -> (f64, Vec<SizeClass>) {
     let mut load_seconds = 0.0;
     let mut classes = vec![];
     for (most_atoms, class) in &sizes.0 {

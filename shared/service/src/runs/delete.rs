@@ -1,11 +1,11 @@
 //! The end of a run at its owner's wish: stopping it, and later removing what it left.
 
-use super::{find, quota::Known, reuse, screen, shards, update};
+use super::{again, find, quota::Known, reuse, screen, shards, update};
 use crate::{Caller, Problem, World, places};
-use domain::{JobId, Plan, Run, Shard, ShardState, Source, Status, Timestamp, Uid};
+use domain::{JobId, Plan, Run, Shard, ShardState, Source, Status, Uid};
 use futures::StreamExt;
-use platform::{BlobPath, Blobs, Direction, Query, Write};
-use serde::{Deserialize, Serialize};
+use platform::{BlobPath, Blobs, Query, Write};
+use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
 
@@ -20,15 +20,6 @@ pub struct DeleteQuery {
     /// Deletes the data of a run that has ended.
     #[serde(default)]
     pub purge: bool,
-}
-
-/// A run whose document is gone, while somebody who was slow may still write objects for it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Purged {
-    uid: Uid,
-    job_id: JobId,
-    /// When nobody is left who wrote for it.
-    look_again_at: Timestamp,
 }
 
 /// Cancels a run that has not ended, whose partial results stay readable, and gives it back; or, with `purge`, removes
@@ -62,7 +53,7 @@ async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
             world.blobs.delete(&library).await?;
         }
     }
-    reuse::withdraw(&world.blobs, run).await?;
+    reuse::withdraw(&world.blobs, &run.uid, &run.job_id, run.question.as_deref()).await?;
     charge_unheard(world, run).await?;
     remove_shards(world, &run.uid, &run.job_id).await?;
     forget(world, run).await?;
@@ -95,36 +86,11 @@ async fn forget(world: &World, run: &Run) -> platform::Result<()> {
         let mut known = Known::read(&world.docs, &run.value.uid).await?;
         known.account.value.keep(&run.value);
         let delete = Write::Delete { path: path.clone(), version: Some(run.version) };
-        let note = Write::create(places::purged().doc(&world.ids.next()), &purged(world, run.value))?;
+        let note = again::purged(world, &run.value)?;
         match world.docs.commit(vec![known.write()?, delete, note]).await {
             Err(error) if error.is_race() => continue,
             outcome => return outcome,
         }
-    }
-    Ok(())
-}
-
-/// What is left of the run's executions ends within the time of a lease; nothing comes after as long again.
-fn purged(world: &World, run: Run) -> Purged {
-    let seconds = world.settings.lease_time().as_secs() * 2;
-    let look_again_at = Timestamp::from(world.clock.now()).plus_seconds(seconds);
-    Purged { uid: run.uid, job_id: run.job_id, look_again_at }
-}
-
-/// Removes what was written for runs after they had been purged, by workers and handlers that had not heard of it and
-/// died before they did.
-pub async fn look_after_purged(world: &World) -> platform::Result<()> {
-    let now = Timestamp::from(world.clock.now());
-    let oldest = Query::collection(places::purged()).order_by("look_again_at", Direction::Ascending).limit(PAGE);
-    for note in world.docs.readable::<Purged>(&oldest).await? {
-        let run = &note.value;
-        if run.look_again_at > now {
-            break;
-        }
-        if world.docs.find::<Run>(&places::job(&run.uid, &run.job_id)).await?.is_none() {
-            remove_shards(world, &run.uid, &run.job_id).await?;
-        }
-        world.docs.commit(vec![Write::Delete { path: note.path, version: None }]).await?;
     }
     Ok(())
 }

@@ -76,6 +76,7 @@ pub(super) fn build(
         error: None,
         traceparent: traceparent(),
         nudges: 0,
+        letter: None,
     };
     if judged.accepted == 0 {
         run.progress = Progress::default();

@@ -2,6 +2,7 @@
 //! when its last shard is done, and show it. The rules themselves are in `domain`; here they meet documents and
 //! objects, always in steps that may be repeated.
 
+mod again;
 pub mod costs;
 mod delete;
 mod draft;
@@ -23,12 +24,14 @@ pub mod reuse;
 pub mod rows;
 pub mod screen;
 pub mod shards;
+pub mod silence;
 mod sort;
 pub mod submit;
 pub mod upload;
 pub mod views;
 
-pub use delete::{DeleteQuery, cancel_or_purge, look_after_purged, remove_objects, remove_shards};
+pub use again::look_again;
+pub use delete::{DeleteQuery, cancel_or_purge, remove_objects, remove_shards};
 pub use list::{ListQuery, Listed, list};
 pub use retry::retry;
 
@@ -38,6 +41,7 @@ use domain::{
     safeguard::{Safeguard, holds},
 };
 use platform::{Docs, Versioned, Write};
+use serde_json::Value;
 
 /// The caller's run, or a 404, whoever else may have one of that name.
 pub async fn find(docs: &Docs, caller: &Caller, id: &JobId) -> Result<Versioned<Run>, Problem> {
@@ -63,22 +67,33 @@ where
     }
 }
 
-/// Writes a run that was read as `before`, and the notices of the move, in one commit: neither is there without the
-/// other. Errs with a race where somebody was faster.
+/// Writes a run that was read as `before`, and what the move leaves, in one commit: neither is there without the other.
+/// Errs with a race where somebody was faster.
 pub async fn replace(docs: &Docs, before: &Versioned<Run>, after: &mut Run) -> platform::Result<()> {
     let notices = after.news(&before.value);
     let moved = Write::replace(before.path.clone(), after, before.version.clone())?;
     let tell = |notice: &Notice| Write::create(places::notice(&notice.uid, &notice.id()), notice);
-    let told = notices.iter().map(tell).collect::<platform::Result<Vec<_>>>()?;
+    let mut left = notices.iter().map(tell).collect::<platform::Result<Vec<_>>>()?;
+    left.extend(again::ended_early(&before.value, after)?);
     if !holds(Safeguard::Outbox) {
         docs.commit(vec![moved]).await?;
-        return if told.is_empty() { Ok(()) } else { docs.commit(told).await };
+        return if left.is_empty() { Ok(()) } else { docs.commit(left).await };
     }
-    match docs.commit([vec![moved.clone()], told].concat()).await {
-        // What was told once is not told again.
-        Err(platform::Error::AlreadyExists(_)) => docs.commit(vec![moved]).await,
+    match docs.commit([vec![moved.clone()], left.clone()].concat()).await {
+        Err(platform::Error::AlreadyExists(_)) => docs.commit([vec![moved], missing(docs, left).await?].concat()).await,
         outcome => outcome,
     }
+}
+
+/// Those documents to be created that are not there: what was told once is not told again.
+async fn missing(docs: &Docs, creates: Vec<Write>) -> platform::Result<Vec<Write>> {
+    let mut missing = vec![];
+    for create in creates {
+        if docs.find::<Value>(create.path()).await?.is_none() {
+            missing.push(create);
+        }
+    }
+    Ok(missing)
 }
 
 /// The caller's batch; a single prediction is not one.

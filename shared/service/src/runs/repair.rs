@@ -5,6 +5,7 @@
 
 use super::{
     shards::{evaluate, lost, refresh},
+    silence::{is_silent, unfinished},
     update,
 };
 use crate::{World, chain, places};
@@ -12,13 +13,11 @@ use domain::{
     Lease, Pool, Repair, RepairKind, Repairs, Run, RunError, Shard, ShardState, Status, Timestamp,
     safeguard::{Safeguard, holds},
 };
-use platform::{Direction, Error, Query, Result, Versioned};
+use futures::TryStreamExt;
+use platform::{Error, Query, Result, Versioned};
 use serde_json::json;
+use std::pin::pin;
 
-/// Runs of one status looked at in one sweep, the oldest first.
-const RUNS_SEEN: u32 = 500;
-/// A worker reports at least every five minutes; twice that without a word is silence, in seconds.
-const QUIET_SECONDS: f64 = 600.0;
 /// So often a document is touched before its run is given up: with a sweep a minute, an hour.
 pub const MAX_NUDGES: u32 = 60;
 /// A dead letter stands for many attempts: the second one of a run that has not moved since is the last.
@@ -33,24 +32,30 @@ pub async fn sweep(world: &World) -> Result<Vec<Repair>> {
     }
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
-    look_into_leases(world, &mut done).await?;
-    for run in unfinished(world).await? {
+    let of_leases = look_into_leases(world, &mut done).await;
+    let of_runs = look_into_silent(world, now, &mut done).await;
+    note(world, done.clone()).await?;
+    of_leases.and(of_runs).map(|()| done)
+}
+
+async fn look_into_silent(world: &World, now: Timestamp, done: &mut Vec<Repair>) -> Result<()> {
+    let mut unfinished = pin!(unfinished(&world.docs));
+    while let Some(run) = unfinished.try_next().await? {
         if is_silent(world, &run, now)
-            && let Err(error) = look_into(world, &run, now, &mut done).await
+            && let Err(error) = look_into(world, &run, now, 1, done).await
         {
             // One run that cannot be helped neither keeps the others waiting nor stays for ever; an outage is not its
             // fault.
             tracing::error!(job.id = %run.job_id, error = %chain(&error), "a silent run cannot be helped");
             if !matches!(error, Error::Unavailable { .. }) {
-                nudge(world, &run, now, &mut done).await?;
+                done.extend(nudge(world, &run, now, 1).await?);
             }
         }
     }
-    note(world, done.clone()).await?;
-    Ok(done)
+    Ok(())
 }
 
-/// Looks into one run, silent or not, and says what was done.
+/// Looks into one run, silent or not, and says what was done. However often that is asked for, no run is given up for it.
 pub async fn repair(world: &World, run: &Run) -> Result<Vec<Repair>> {
     let now = Timestamp::from(world.clock.now());
     let mut done = vec![];
@@ -58,41 +63,9 @@ pub async fn repair(world: &World, run: &Run) -> Result<Vec<Repair>> {
     for lease in pool.leases.iter().filter(|lease| lease.job_id == run.job_id && lease.uid == run.uid) {
         look_into_lease(world, lease, &mut done).await?;
     }
-    look_into(world, run, now, &mut done).await?;
+    look_into(world, run, now, 0, &mut done).await?;
     note(world, done.clone()).await?;
     Ok(done)
-}
-
-/// The runs that have not ended, the oldest of each status first.
-pub async fn unfinished(world: &World) -> Result<Vec<Run>> {
-    let mut runs = vec![];
-    for status in [Status::Queued, Status::Running, Status::Aggregating] {
-        let of_status = Query::group(places::JOBS).equals("status", json!(status));
-        let oldest = of_status.order_by("created_at", Direction::Ascending).limit(RUNS_SEEN);
-        runs.extend(world.docs.readable::<Run>(&oldest).await?.into_iter().map(|run| run.value));
-    }
-    Ok(runs)
-}
-
-/// True where there was no news of the run for longer than there should be. Nobody is stuck who waits for a GPU, or
-/// whose results are being written.
-pub fn is_silent(world: &World, run: &Run, now: Timestamp) -> bool {
-    let busy = run.aggregation.is_some_and(|turn| turn.until > now);
-    !busy && now.seconds_since(run.progress_at) >= world.settings.stuck_after.as_secs_f64()
-}
-
-/// Why a run does not move on, in words for an operator; `None` where it does, or waits for a GPU while none is free.
-pub fn stuck(world: &World, run: &Run, free_gpus: u32, now: Timestamp) -> Option<&'static str> {
-    let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
-    let silence = now.seconds_since(run.progress_at);
-    match run.status {
-        _ if !is_silent(world, run, now) => None,
-        Status::Queued if !planned => Some("its shards are not written: the event was lost, or planning fails"),
-        Status::Queued if free_gpus > 0 => Some("GPUs are free and the dispatcher has not started it"),
-        Status::Running if silence >= QUIET_SECONDS => Some("no worker has reported"),
-        Status::Aggregating => Some("its results are not written: the event was lost, or writing them fails"),
-        _ => None,
-    }
 }
 
 /// Executions that ended unheard give their shards back, also in a run that others keep busy.
@@ -135,10 +108,11 @@ async fn gone(world: &World, execution: &str) -> Result<Option<&'static str>> {
     })
 }
 
-async fn look_into(world: &World, run: &Run, now: Timestamp, done: &mut Vec<Repair>) -> Result<()> {
-    let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
-    if run.status == Status::Aggregating || !planned {
-        return nudge(world, run, now, done).await;
+/// To tell of the run again counts as so many `times`.
+async fn look_into(world: &World, run: &Run, now: Timestamp, times: u32, done: &mut Vec<Repair>) -> Result<()> {
+    if awaited(run).is_some() {
+        done.extend(nudge(world, run, now, times).await?);
+        return Ok(());
     }
     for state in [ShardState::Launched, ShardState::Running] {
         let handed_out = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", json!(state));
@@ -166,52 +140,71 @@ async fn mend(world: &World, run: &Run, known: Shard, done: &mut Vec<Repair>) ->
     Ok(())
 }
 
-/// An event of this run could not be processed, however often it was sent. It is sent once more from the beginning; when
-/// that ends the same way, the run ends as failed and says why.
-pub async fn set_aside(world: &World, run: &Run, reason: &str) -> Result<Option<RepairKind>> {
-    let now = Timestamp::from(world.clock.now());
-    let stands = run.status;
-    let mut kind = None;
-    let change = |run: &mut Run| {
-        kind = (run.status == stands && !stands.is_final()).then_some(RepairKind::ToldAgain);
-        if kind.is_none() {
-            return false;
-        }
-        run.nudges += DEAD_LETTER_NUDGES;
-        run.progress_at = now;
-        if run.nudges > MAX_NUDGES {
-            kind = Some(RepairKind::GivenUp);
-            run.fail(RunError::new("unprocessable", reason), now);
-        }
-        true
+/// An event of this run could not be processed, however often `subscription` sent it. Where that is what the run waits
+/// for, it is sent once more from the beginning; when that ends the same way, the run ends as failed and says why. The
+/// `letter` is counted once, however often it arrives.
+pub async fn set_aside(
+    world: &World,
+    run: &Run,
+    letter: &str,
+    subscription: &str,
+    reason: &str,
+) -> Result<Option<RepairKind>> {
+    let counts = |run: &mut Run| {
+        let awaited = awaited(run).is_some_and(|function| subscription.contains(function));
+        awaited && run.letter.replace(letter.to_owned()).as_deref() != Some(letter)
     };
-    update(&world.docs, &run.uid, &run.job_id, change).await?;
-    note(world, kind.map(|kind| repaired(run, now, kind, reason.to_owned())).into_iter().collect()).await?;
+    let told = tell_again(world, run, DEAD_LETTER_NUDGES, RunError::new("unprocessable", reason), counts).await?;
+    let kind = told.as_ref().map(|told| told.kind);
+    note(world, told.into_iter().collect()).await?;
     Ok(kind)
 }
 
-/// Touches the document, so that the event which was lost, or whose handler failed, is sent again.
-async fn nudge(world: &World, run: &Run, now: Timestamp, done: &mut Vec<Repair>) -> Result<()> {
-    let stands = run.status;
-    let message = format!("the run stood in {} and did not move on", stands.as_str());
+/// The function that is to move the run on, where it is one that hears of its document.
+fn awaited(run: &Run) -> Option<&'static str> {
+    let planned = run.plan.as_ref().is_some_and(|plan| plan.ready);
+    match run.status {
+        Status::Queued if !planned => Some("plan-run"),
+        Status::Aggregating => Some("aggregate-run"),
+        _ => None,
+    }
+}
+
+/// Tells of a run again that has been silent since it was read; it counts as so many `times`.
+async fn nudge(world: &World, run: &Run, now: Timestamp, times: u32) -> Result<Option<Repair>> {
+    let message = format!("the run stood in {} and did not move on", run.status.as_str());
+    let stands = |now_is: &mut Run| {
+        (now_is.status, now_is.progress_at) == (run.status, run.progress_at) && is_silent(world, now_is, now)
+    };
+    tell_again(world, run, times, RunError::new("stuck", &message), stands).await
+}
+
+/// Touches the document, if it `may` be, so that the event which was lost, or whose handler failed, is sent again. What
+/// was told too often ends with the error.
+async fn tell_again(
+    world: &World,
+    run: &Run,
+    times: u32,
+    error: RunError,
+    may: impl Fn(&mut Run) -> bool,
+) -> Result<Option<Repair>> {
+    let now = Timestamp::from(world.clock.now());
     let mut kind = None;
     let change = |run: &mut Run| {
-        let busy = run.aggregation.is_some_and(|turn| turn.until > now);
-        kind = (run.status == stands && !busy).then_some(RepairKind::ToldAgain);
+        kind = may(run).then_some(RepairKind::ToldAgain);
         if kind.is_none() {
             return false;
         }
-        run.nudges += 1;
+        run.nudges += times;
         run.progress_at = now;
         if run.nudges > MAX_NUDGES {
             kind = Some(RepairKind::GivenUp);
-            run.fail(RunError::new("stuck", &message), now);
+            run.fail(error.clone(), now);
         }
         true
     };
     update(&world.docs, &run.uid, &run.job_id, change).await?;
-    done.extend(kind.map(|kind| repaired(run, now, kind, message)));
-    Ok(())
+    Ok(kind.map(|kind| repaired(run, now, kind, error.message)))
 }
 
 fn repaired(run: &Run, at: Timestamp, kind: RepairKind, reason: String) -> Repair {

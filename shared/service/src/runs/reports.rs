@@ -63,6 +63,11 @@ async fn is_of(blobs: &Blobs, report: &Report, uid: &Uid, job: &JobId, shard: &S
 pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32) -> Result<BTreeMap<u32, Outcome>> {
     let prefix = places::reports_of(uid, job, shard);
     let reports = blobs.list(places::REPORTS, &prefix, None, REPORTS_LISTED).await?;
+    if reports.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let items: BTreeSet<_> = input(blobs, uid, job, shard).await?.items.into_iter().map(|item| item.index).collect();
+    let of_items = |report: &Report| report.outcomes.iter().all(|outcome| items.contains(&outcome.index));
     // Each report tells all its attempt knows: the last one of an attempt is enough.
     let folder = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned());
     let mut of_attempts = BTreeMap::<_, Vec<_>>::new();
@@ -71,7 +76,7 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
     }
     let mut known = BTreeMap::<u32, Outcome>::new();
     for paths in of_attempts.into_values() {
-        let Some(report) = last_of(blobs, paths, uid, job, shard).await? else { continue };
+        let Some(report) = last_of(blobs, paths, (uid, job, shard), of_items).await? else { continue };
         for outcome in report.outcomes {
             let keep = known.get(&outcome.index).is_some_and(|earlier| {
                 earlier.status == OutcomeStatus::Completed && outcome.status == OutcomeStatus::Failed
@@ -84,14 +89,20 @@ pub async fn earlier_outcomes(blobs: &Blobs, uid: &Uid, job: &JobId, shard: u32)
     Ok(known)
 }
 
-/// The last of an attempt's reports that can be read and belongs to the shard.
-async fn last_of(blobs: &Blobs, paths: Vec<BlobPath>, uid: &Uid, job: &JobId, shard: u32) -> Result<Option<Report>> {
+/// The last of an attempt's reports that can be read and belongs to the shard and its items.
+async fn last_of(
+    blobs: &Blobs,
+    paths: Vec<BlobPath>,
+    (uid, job, shard): (&Uid, &JobId, u32),
+    of_items: impl Fn(&Report) -> bool,
+) -> Result<Option<Report>> {
     for path in paths.into_iter().rev() {
         match blobs.get_json::<Report>(&path, REPORT_LIMIT).await {
             Ok(report) => {
                 let attempt = format!("{}{:04}/", places::reports_of(uid, job, shard), report.attempt);
                 let lies_there = path.name().starts_with(&attempt);
-                if lies_there && report.uid == *uid && report.job_id == *job && report.shard == shard {
+                let belongs = report.uid == *uid && report.job_id == *job && report.shard == shard;
+                if lies_there && belongs && of_items(&report) {
                     return Ok(Some(report));
                 }
             }

@@ -1,5 +1,5 @@
 //! Running a batch's failed ligands again: a new batch of those that have no result, with the target, the parameters and
-//! the wishes of the first one. Its id is made from the first batch's, so that asking twice makes one batch.
+//! the wishes of the first one. The first one notes which it is, so that asking twice makes one batch.
 
 use super::{
     costs, draft, find_batch,
@@ -7,14 +7,14 @@ use super::{
     quota::{Known, Room},
     reuse::Reuse,
     rows,
-    submit::{self, Submission},
+    submit::{self, Submission, tidy_up},
 };
 use crate::{Caller, Problem, World, places};
 use bytes::Bytes;
 use domain::{JobId, Run, Source, Tier};
 use futures::StreamExt;
 use models::Accepted;
-use platform::{Blobs, Ids, PutOptions, Versioned, Write};
+use platform::{Blobs, PutOptions, Versioned, Write};
 use std::{
     collections::BTreeSet,
     io,
@@ -44,13 +44,18 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
         room.for_any(true, now).map_err(|exceeded| *exceeded)?;
         let mut run = prepare(world, &first.value, caller.claimed_tier).await?;
         run.weight = room.weight();
-        room.take(&run, now).map_err(|exceeded| *exceeded)?;
-        match commit(world, first, &run, room.write()?).await {
-            Err(error) if error.is_race() => continue,
-            outcome => outcome?,
+        if let Err(exceeded) = room.take(&run, now) {
+            tidy_up(&world.submitting(), &run).await?;
+            return Err((*exceeded).into());
         }
-        tracing::info!(job.id = %run.job_id, retry_of = %id, items = run.items, "failed ligands submitted again");
-        return Ok(run);
+        match commit(world, first, &run, room.write()?).await {
+            Err(error) if error.is_race() => tidy_up(&world.submitting(), &run).await?,
+            outcome => {
+                outcome?;
+                tracing::info!(job.id = %run.job_id, retry_of = %id, items = run.items, "failed ligands submitted again");
+                return Ok(run);
+            }
+        }
     }
 }
 
@@ -68,8 +73,7 @@ async fn prepare(world: &World, first: &Run, claimed_tier: Option<Tier>) -> Resu
     if left == 0 {
         return Err(Problem::conflict("every ligand of the batch has its result"));
     }
-    let id = Ids::derived(&["retry", first.uid.as_str(), first.job_id.as_str()]);
-    let job_id = JobId::new(true, &id).map_err(Problem::internal)?;
+    let job_id = JobId::new(true, &world.ids.next()).map_err(Problem::internal)?;
     let files = copy_files(&world.blobs, first, &job_id).await?;
     let sizes = copy_items(&world.blobs, first, &job_id, done).await?;
     let accepted = Accepted {

@@ -100,18 +100,21 @@ async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
 /// also after one that was no news: whoever asks last sees the full count. True where the run was moved on.
 pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(false) };
-    // A cancelled run's workers still tell what they did until they stopped.
-    let open = matches!(run.value.status, Status::Queued | Status::Running | Status::Cancelled);
-    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready && open) else { return Ok(false) };
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready) else { return Ok(false) };
+    if run.value.has_ended_early() {
+        return account(world, uid, job).await.map(|()| false);
+    }
+    if !matches!(run.value.status, Status::Queued | Status::Running) {
+        return Ok(false);
+    }
     let now = Timestamp::from(world.clock.now());
     let done = Query::collection(places::shards(uid, job)).equals("done", true);
     let all_done = world.docs.count(&done).await? == u64::from(plan.all_shards());
-    let cancelled = run.value.status == Status::Cancelled;
-    if !all_done && !cancelled && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
+    if !all_done && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
         return Ok(false);
     }
     let sums = totals(&world.docs, uid, job).await?;
-    if all_done && !cancelled {
+    if all_done {
         let change = |run: &mut Run| {
             sums.write(run, now);
             run.all_reported(now)
@@ -128,6 +131,23 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
         Err(error) if error.is_race() => Ok(false),
         outcome => outcome.map(|()| false),
     }
+}
+
+/// Writes down what the shards of a run say that ended before they did: workers tell what they did until they stopped.
+pub async fn account(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
+    let path = places::job(uid, job);
+    while let Some(run) = world.docs.find::<Run>(&path).await?.filter(|run| run.value.has_ended_early()) {
+        let mut changed = run.value.clone();
+        totals(&world.docs, uid, job).await?.write(&mut changed, world.clock.now().into());
+        if (changed.progress, changed.cost) == (run.value.progress, run.value.cost) {
+            break;
+        }
+        match replace(&world.docs, &run, &mut changed).await {
+            Err(error) if error.is_race() => continue,
+            outcome => return outcome,
+        }
+    }
+    Ok(())
 }
 
 /// What the shards have said so far, in a name: another one whenever one of them says more.
@@ -237,6 +257,15 @@ async fn close_one(
         }
     }
     if !shard.value.is_closing() {
+        // What a worker said last counts, also if nobody has read it yet: the closing makes it an old attempt's.
+        if shard.value.attempt > 0 {
+            refresh(world, uid, job, shard.value.shard).await?;
+            let Some(read) = world.docs.find::<Shard>(&shard.path).await? else { return Ok(()) };
+            shard = read;
+        }
+        if shard.value.state != ShardState::Pending {
+            return Ok(());
+        }
         shard.value.closing_attempt(world.clock.now().into());
         match world.docs.replace(&shard).await {
             // Whoever was faster closes it, or the next call does.

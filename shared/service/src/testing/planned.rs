@@ -66,5 +66,6 @@ pub fn planned(batch: bool, items: u32, shards: u32) -> Run {
         error: None,
         traceparent: None,
         nudges: 0,
+        letter: None,
     }
 }

@@ -67,7 +67,8 @@ impl Bench {
 
     /// A batch of these ligands.
     pub async fn submit_these(&self, name: &str, smiles: &[&str]) -> Run {
-        let rows = smiles.iter().zip(1..).map(|(smiles, row)| LibraryRow { row, name: None, smiles: (*smiles).to_owned() });
+        let rows =
+            smiles.iter().zip(1..).map(|(smiles, row)| LibraryRow { row, name: None, smiles: (*smiles).to_owned() });
         self.take_in(name, true, Ligands::Rows(rows.collect())).await
     }
 

@@ -49,7 +49,7 @@ impl DocsCore for Port {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<Vec<Version>> {
-        let about = writes.first().map_or("nothing", |write| path_of(write).as_str()).to_owned();
+        let about = writes.first().map_or("nothing", |write| write.path().as_str()).to_owned();
         self.call("commit", true, &about, |state, pid| commit(state, pid, writes)).await
     }
 
@@ -84,16 +84,10 @@ fn scope_name(query: &Query) -> String {
     }
 }
 
-fn path_of(write: &Write) -> &DocPath {
-    match write {
-        Write::Create { path, .. } | Write::Replace { path, .. } | Write::Delete { path, .. } => path,
-    }
-}
-
 /// All writes or none.
 fn commit(state: &mut State, pid: Pid, writes: Vec<Write>) -> Result<Vec<Version>> {
     for write in &writes {
-        let path = path_of(write);
+        let path = write.path();
         let current = state.store.docs.get(path.as_str()).map(|doc| doc.version);
         let expected = match write {
             Write::Create { .. } if current.is_some() => return Err(Error::AlreadyExists(path.to_string())),

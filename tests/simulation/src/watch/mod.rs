@@ -1,10 +1,12 @@
 //! What must hold at every write: who may write where, that nothing goes backwards, that GPUs are never promised twice.
 
+mod races;
 mod reports;
 mod roles;
 mod shards;
 
-pub use reports::{object_copied, object_removed, object_written, report_heard, report_lost, report_sent};
+pub use races::{Race, Races};
+pub use reports::{given_up, object_copied, object_removed, object_written, report_heard, report_lost, report_sent};
 pub use roles::called;
 pub use shards::reported;
 
@@ -48,6 +50,25 @@ pub struct Watch {
     /// Runs of which a report never arrived.
     unheard: BTreeSet<String>,
     over: bool,
+    /// How often things met.
+    pub races: Races,
+    /// Runs that are gone.
+    removed: BTreeSet<String>,
+    /// Until when a turn lasted that was given back last.
+    given_back: String,
+    /// Runs that have not ended, by the path of their document.
+    pub unfinished: BTreeMap<String, Still>,
+    /// Deliveries that were given up, by the document, or by the folder of uploads, that they were of.
+    pub given_up: BTreeMap<String, u32>,
+    /// Uploads that were gone before they were read, by the label of their order.
+    pub vanished: BTreeSet<String>,
+}
+
+/// A run that stands still.
+pub struct Still {
+    pub since: DateTime<Utc>,
+    /// True while a free GPU is all it may lack.
+    pub waits_for_gpu: bool,
 }
 
 /// What a running task works on.
@@ -75,6 +96,12 @@ impl Watch {
             reporting: BTreeMap::new(),
             unheard: BTreeSet::new(),
             over: false,
+            races: Races::default(),
+            removed: BTreeSet::new(),
+            given_back: String::new(),
+            unfinished: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+            vanished: BTreeSet::new(),
         }
     }
 
@@ -110,7 +137,9 @@ impl Watch {
         self.spent.get(shard).copied().unwrap_or_default()
     }
 
+    /// Whose wish a run of this name is, the first time or again.
     fn order(&self, uid: &str, label: &str) -> Option<&Order> {
+        let label = label.strip_suffix(", again").unwrap_or(label);
         self.orders.iter().find(|order| order.uid == uid && order.label == label)
     }
 }
@@ -142,14 +171,22 @@ pub fn document_written(state: &mut State, pid: Pid, path: &DocPath, before: Opt
     let segments = path.segments();
     match segments.as_slice() {
         ["users", uid, ..] => owns(state, pid, uid, path.as_str()),
-        ["pools", _] => pool_fits(state, after),
+        ["pools", _] => {
+            races::of_pool(state, before, after);
+            pool_fits(state, after);
+        }
         _ => {}
     }
     match segments.as_slice() {
         ["users", _, "notices", id] => notice_written(state, id, before, after),
-        ["users", uid, "jobs", id] => run_written(state, uid, id, before, after),
+        ["users", uid, "jobs", id] => {
+            races::of_run(state, id, before, after);
+            moves(state, path, before, after);
+            run_written(state, uid, id, before, after);
+        }
         ["users", _, "jobs", _, "shards", _] => {
             if let (Some(before), Some(after)) = (before, after) {
+                races::of_shard(state, before, after);
                 shards::moves_on(state, pid, path.as_str(), before, after);
             }
             tasks_fit(state);
@@ -183,6 +220,25 @@ fn number(body: &Body, name: &str) -> u64 {
 
 fn float(body: &Body, name: &str) -> f64 {
     body.get(name).and_then(Value::as_f64).unwrap_or_default()
+}
+
+/// Notes when the run moved last, until it has ended.
+fn moves(state: &mut State, path: &DocPath, before: Option<&Body>, after: Option<&Body>) {
+    let status = |body: Option<&Body>| body.map(|body| text(body, "status").to_owned());
+    let (from, to) = (status(before), status(after));
+    match to.as_deref() {
+        None | Some("completed" | "failed" | "cancelled") => _ = state.watch.unfinished.remove(path.as_str()),
+        Some(status) => {
+            let waits_for_gpu =
+                status == "running" || after.is_some_and(|run| run.get("dispatchable") == Some(&true.into()));
+            let still = state.watch.unfinished.entry(path.to_string());
+            let still = still.or_insert(Still { since: state.now, waits_for_gpu });
+            still.waits_for_gpu = waits_for_gpu;
+            if from != to {
+                still.since = state.now;
+            }
+        }
+    }
 }
 
 /// No status goes back, and nothing leaves a final one.

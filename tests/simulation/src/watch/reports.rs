@@ -1,15 +1,16 @@
 //! What must hold of objects whenever one is written, and of runs once their reports were heard.
 
-use super::{number, owns, text, violated};
+use super::{Race, number, owns, races, text, violated};
 use crate::universe::{Pid, State};
 use domain::Plan;
-use platform::BlobPath;
+use platform::{BlobPath, embedded::Event};
 use serde_json::Value;
 use service::places;
 
 /// An object is being written.
 pub fn object_written(state: &mut State, pid: Pid, path: &BlobPath) {
     object_removed(state, pid, path);
+    races::of_object(state, path);
     let key = path.to_string();
     let segments: Vec<_> = path.name().split('/').collect();
     if path.bucket() == places::REPORTS && state.store.objects.contains_key(&key) {
@@ -38,6 +39,17 @@ pub fn object_copied(state: &mut State, pid: Pid, from: &BlobPath) {
 /// A report is on its way.
 pub fn report_sent(state: &mut State, run: &str) {
     *state.watch.reporting.entry(run.to_owned()).or_default() += 1;
+}
+
+/// A delivery was given up.
+pub fn given_up(state: &mut State, event: &Event) {
+    races::met(state, Race::DeadLetter);
+    let about = match event {
+        Event::Document { path, .. } => path.as_str(),
+        Event::Object(meta) => meta.path.name().rsplit_once('/').map_or("", |(folder, _)| folder),
+        Event::Message { .. } => return,
+    };
+    *state.watch.given_up.entry(about.to_owned()).or_default() += 1;
 }
 
 /// A report will never arrive.

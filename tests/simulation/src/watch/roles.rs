@@ -1,7 +1,7 @@
 //! What a function's roles let it do on Google Cloud, where a call beyond them is refused: its row in the table of
 //! functions says which roles it has.
 
-use super::violated;
+use super::{owns, violated};
 use crate::universe::{Pid, State};
 use serde::Deserialize;
 use std::{
@@ -28,13 +28,26 @@ static ROLES: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
     )
 });
 
-/// A process calls a port. Who is no function of the table may do anything.
+/// A process calls a port. Who is no function of the table may do anything; who works for one user reads nothing of
+/// another one.
 pub fn called(state: &mut State, pid: Pid, what: &'static str, about: &str) {
+    if let Some(uid) = reads_of(what, about) {
+        owns(state, pid, uid, about);
+    }
     let name = state.processes[pid].name;
     let Some(roles) = ROLES.get(name) else { return };
     let wanted = wanted(what, about);
     if !wanted.iter().any(|role| roles.contains(role)) {
         violated(state, format!("{name} has none of the roles {wanted:?} and did {what} {about}"));
+    }
+}
+
+/// Whose data a call reads, where that is one user's.
+fn reads_of<'a>(what: &str, about: &'a str) -> Option<&'a str> {
+    match what {
+        "get" | "query" | "aggregate" => about.strip_prefix("users/")?.split('/').next(),
+        "read" | "head" | "list" => about.split('/').nth(1),
+        _ => None,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What must hold of a shard whenever it is written.
 
 use super::{float, number, violated};
-use crate::universe::{Pid, State};
+use crate::{
+    stranger,
+    universe::{Pid, State},
+};
 use domain::Report;
 use platform::docs::Body;
 use serde_json::Value;
@@ -76,6 +79,7 @@ pub fn reported(state: &State, shard: &str, attempt: u64, until: i64) -> Option<
             && report.job_id.as_str() == job
             && format!("{:05}", report.shard) == shard
             && u64::from(report.attempt) == attempt
+            && report.seq < stranger::FROM
     };
     reports.filter(belongs).last()
 }

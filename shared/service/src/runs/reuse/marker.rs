@@ -26,11 +26,11 @@ pub(in crate::runs) async fn announce(blobs: &Blobs, run: &Run, simulated: bool,
     blobs.put_bytes(&marker, vec![], PutOptions { metadata, ..PutOptions::default() }).await.map(|_| ())
 }
 
-/// Takes the run's marker away.
-pub async fn withdraw(blobs: &Blobs, run: &Run) -> Result<()> {
-    let Some(question) = &run.question else { return Ok(()) };
+/// Takes away the marker of a run that answered the question.
+pub async fn withdraw(blobs: &Blobs, uid: &Uid, job: &JobId, question: Option<&str>) -> Result<()> {
+    let Some(question) = question else { return Ok(()) };
     for simulated in [false, true] {
-        blobs.delete(&places::answered_by(&run.uid, question, simulated, &run.job_id)?).await?;
+        blobs.delete(&places::answered_by(uid, question, simulated, job)?).await?;
     }
     Ok(())
 }

@@ -63,6 +63,16 @@ pub enum Structure {
     MolBlock(String),
 }
 
+impl Structure {
+    /// As it stands in the library.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Structure::Smiles(text) | Structure::MolBlock(text) => text,
+        }
+    }
+}
+
 impl From<LibraryRow> for Record {
     fn from(LibraryRow { row, name, smiles }: LibraryRow) -> Self {
         Self { row, name, structure: Structure::Smiles(smiles) }

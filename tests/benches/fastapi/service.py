@@ -1,10 +1,10 @@
 """What `submit-prediction` does, as one would write it with FastAPI, to be measured beside it.
 
-It asks Firestore the same eight questions in the same order over gRPC and writes the same two objects. Where the Rust
-service has rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a
-grammar of its tokens and its parentheses and ring digits are counted, where the other one checks valences and
-aromaticity too; objects go out as bare PUTs, not through the client library. Neither publishes anything: what happens
-next follows from the document. Configuration is the same as that of the functions.
+It asks Firestore the same six questions in the same order over gRPC. Where the Rust service has rules of its own, this
+one does the cheapest thing that is still a check: a SMILES is matched against a grammar of its tokens and its
+parentheses and ring digits are counted, where the other one checks valences and aromaticity too; and it does not look
+for the answer among the user's earlier results. Neither publishes anything: what happens next follows from the
+document. Configuration is the same as that of the functions.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
-import aiohttp
 import jwt
 import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
@@ -30,7 +29,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 PROJECT, DATABASE = os.environ["DOCS_URL"].removeprefix("firestore://").split("/")
 ISSUER, AUDIENCE = os.environ["TOKEN_ISSUER"], os.environ["TOKEN_AUDIENCE"]
 KEYS = {key["kid"]: jwt.PyJWK(key).key for key in json.loads(os.environ["TOKEN_KEYS"])["keys"]}
-STORAGE, PREFIX = os.environ["STORAGE_EMULATOR_HOST"], os.environ["BLOBS_URL"].removeprefix("gs://")
 ATTEMPTS = 20
 RACES = (Aborted, AlreadyExists, FailedPrecondition)
 # Runs a user may have in an hour, unfinished runs, GPU seconds in a month: all that anybody could use here.
@@ -75,9 +73,7 @@ class Predict(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI):
     app.state.docs = AsyncClient(project=PROJECT, database=DATABASE)
-    async with aiohttp.ClientSession() as http:
-        app.state.http = http
-        yield
+    yield
 
 
 app = FastAPI(lifespan=lifespan)
@@ -194,7 +190,7 @@ def make(uid: str, job_id: str, body: Predict, learned: dict | None, now: dateti
         "job_id": job_id, "uid": uid, "job_type": "individual", "status": "queued", "name": body.job_name,
         "model": body.model, "model_version": "2.2.1", "created_at": now, "started_at": None, "completed_at": None,
         "source": "api", "input": {"protein_sequence": body.protein_sequence, "msa": None},
-        "ligand_smiles": body.ligand_smiles, "input_files": [], "parameters": parameters | (body.parameters or {}),
+        "ligand_smiles": body.ligand_smiles, "item": item(body), "input_files": [], "parameters": parameters | (body.parameters or {}),
         "target_residues": len(body.protein_sequence), "items": 1, "rejected": 0, "lane": "interactive", "weight": 1,
         "priority": "normal", "strategy": "parallel", "max_concurrent": None, "max_cost_usd": body.max_cost_usd,
         "ranking": {"score": "affinity_prob", "direction": "descending"}, "plan": plan, "dispatchable": False,
@@ -202,6 +198,11 @@ def make(uid: str, job_id: str, body: Predict, learned: dict | None, now: dateti
         "cost": {"estimated_usd": seconds * USD_PER_SECOND, "actual_usd": 0.0, "gpu_seconds": 0.0},
         "summary": None, "simulated": None, "error": None, "nudges": 0,
     }
+
+
+def item(body: Predict) -> dict:
+    return {"index": 1, "row": 1, "name": body.ligand_name or "ligand", "smiles": body.ligand_smiles,
+            "heavy_atoms": len(HEAVY.findall(body.ligand_smiles))}
 
 
 def answer(run: dict) -> Response:

@@ -249,7 +249,8 @@ async fn close_one(
     mut shard: Versioned<Shard>,
     error: &ItemError,
 ) -> Result<()> {
-    if shard.value.worker.is_some() {
+    // What a worker said last counts, also if nobody has read it yet: the closing makes it an old attempt's.
+    if shard.value.attempt > 0 && !shard.value.is_closing() {
         refresh(world, uid, job, shard.value.shard).await?;
         match world.docs.find::<Shard>(&shard.path).await? {
             Some(read) if !read.value.done => shard = read,
@@ -257,15 +258,6 @@ async fn close_one(
         }
     }
     if !shard.value.is_closing() {
-        // What a worker said last counts, also if nobody has read it yet: the closing makes it an old attempt's.
-        if shard.value.attempt > 0 {
-            refresh(world, uid, job, shard.value.shard).await?;
-            let Some(read) = world.docs.find::<Shard>(&shard.path).await? else { return Ok(()) };
-            shard = read;
-        }
-        if shard.value.state != ShardState::Pending {
-            return Ok(());
-        }
         shard.value.closing_attempt(world.clock.now().into());
         match world.docs.replace(&shard).await {
             // Whoever was faster closes it, or the next call does.

@@ -11,6 +11,9 @@ const SMALL_FILE: u64 = 4 * 1024;
 /// A file of more bytes is read twice, so that not all of its molecules need be remembered.
 const LARGE_FILE: u64 = 1024 * 1024;
 
+/// What of a library is judged together at most, in bytes: rows of an SD file may be large.
+const MOST_BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
+
 type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
 pub(super) type OpenRows = Box<dyn Fn() -> Result<Rows, IngestError> + Send>;
 
@@ -69,7 +72,7 @@ fn of_library(source: impl chem::Source) -> Result<Rows, IngestError> {
     Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
 }
 
-/// Reads all rows, as many at a time as are well judged together; errs where there are more than `most`.
+/// Reads all rows, as many at a time as are well judged together, and no more than some megabytes of them; errs where there are more than `most`.
 pub(super) fn read(
     open: &OpenRows,
     most: u64,
@@ -77,7 +80,15 @@ pub(super) fn read(
 ) -> Result<(), IngestError> {
     let (mut rows, mut count) = (open()?.peekable(), 0);
     while rows.peek().is_some() {
-        let some = rows.by_ref().take(BATCH).map(readable).collect::<Result<Vec<_>, IngestError>>()?;
+        let (mut some, mut bytes) = (vec![], 0);
+        while some.len() < BATCH
+            && bytes < MOST_BYTES_AT_ONCE
+            && let Some(row) = rows.next()
+        {
+            let row = readable(row)?;
+            bytes += row.as_ref().map_or(0, |record| record.structure.text().len());
+            some.push(row);
+        }
         count += some.len() as u64;
         take(some)?;
         if count > most {

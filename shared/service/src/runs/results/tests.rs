@@ -1,12 +1,13 @@
 //! Written results against all rows sorted at once, in memory: runs with ties, gaps and failures, whose rows are spilled.
 
-use super::*;
+use super::{columns::Columns, emit::Emitted, entries::Entries, index::Index, *};
 use crate::{
     runs::shards,
     testing::{Bench, completed},
 };
-use domain::{ItemError, Outcome, OutcomeStatus, Ranking, Scores, Status};
+use domain::{ItemError, Outcome, OutcomeStatus, Ranking, Scores, Status, Tally};
 use proptest::{prelude::*, test_runner::Config};
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 /// What an item ends with: a failure, or a ranking score and another one, of few values so that many are equal.
@@ -182,4 +183,49 @@ async fn pages_of_a_run_that_goes_on_end_at_a_depth() {
     assert!(ask(&bench, &run, &at("9900")).await.results.is_empty());
     let problem = page(&bench.world.docs, &bench.world.blobs, &run, &at("9901")).await.unwrap_err();
     assert_eq!(problem.status(), 400);
+}
+
+/// Orders of 10,000 rows, which are several blocks between fences: each score is that of 40 rows, every 50th row has none.
+async fn long_orders(bench: &Bench, folder: &Folder, columns: &Arc<Columns>, score: impl Fn(u64) -> Option<f64>) -> Layout {
+    let blobs = &bench.world.blobs;
+    let mut entries = Entries::new(blobs, folder.clone(), columns, 3000);
+    let mut tally = Tally::default();
+    for row in 0..10_000u64 {
+        let scores: Vec<u8> = columns.names().flat_map(|_| score(row).unwrap_or(f64::NAN).to_le_bytes()).collect();
+        tally.add(OutcomeStatus::Completed, None, None, None);
+        entries.add(&scores, OutcomeStatus::Completed, row << emit::LENGTH_BITS | 1, row as u32).await.unwrap();
+    }
+    let emitted = Emitted { summary: tally.summary(None), groups: entries.finish().await.unwrap() };
+    orders::write(blobs, folder, columns, emitted, vec![], false).await.unwrap()
+}
+
+#[tokio::test]
+async fn orders_longer_than_a_block_are_read_by_place_by_score_and_by_tie() {
+    let bench = Bench::new().await;
+    let run = bench.submit("u1", 1).await;
+    let (folder, columns) = (Folder::of_token(&run, 1), Arc::new(Columns::of(&run)));
+    let score = |row: u64| (row % 50 != 7).then_some((row * 7919 % 250) as f64 / 250.0);
+    let layout = long_orders(&bench, &folder, &columns, score).await;
+    for name in ["affinity_prob", "affinity"] {
+        let mut index = Index::open(&bench.world.blobs, folder.file(ORDERS).unwrap(), &layout, name).unwrap();
+        let direction = index.direction();
+        let mut rows: Vec<u64> = (0..10_000).collect();
+        rows.sort_by_key(|row| (score(*row).is_none(), score(*row).map(|score| direction.place(score)), *row));
+        assert_eq!((index.scored(), layout.rows()), (9800, 10_000));
+        for at in [0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 9799, 9800, 9999] {
+            assert_eq!(index.entry(at).await.unwrap().line().start, rows[at as usize], "{name} at {at}");
+        }
+        for at in [0, 4080, 4095, 4096, 4100, 8191, 8192, 9799] {
+            let same = |row: &u64| score(*row) == score(rows[at as usize]);
+            let first = rows.iter().position(same).unwrap() as u64;
+            let last = rows.iter().rposition(same).unwrap() as u64;
+            assert_eq!(index.ties(at).await.unwrap(), first..last + 1, "{name} at {at}");
+        }
+        for (from, to) in [(None, None), (Some(0.1), Some(0.9)), (Some(0.42), Some(0.42)), (None, Some(0.3)), (Some(2.0), None)] {
+            let within = |row: &u64| score(*row).is_some_and(|s| s >= from.unwrap_or(0.0) && s <= to.unwrap_or(1.0));
+            let expected: Vec<u64> = (0..10_000).filter(|at| within(&rows[*at as usize])).collect();
+            let found: Vec<u64> = index.within(from, to).await.unwrap().collect();
+            assert_eq!(found, expected, "{name} from {from:?} to {to:?}");
+        }
+    }
 }

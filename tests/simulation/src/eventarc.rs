@@ -46,7 +46,7 @@ pub fn route(universe: &Universe, event: Event) {
         let Some(function) = ALL.iter().find(|function| function.name == subscriber) else { continue };
         let times = {
             let mut state = universe.lock();
-            if losable && state.strikes(Fault::Lost) {
+            if losable && state.strikes(Fault::Lost) && function.name != LAST {
                 state.remark("lost", function.name);
                 reporting.iter().for_each(|run| watch::report_lost(&mut state, run));
                 continue;

@@ -100,10 +100,10 @@ async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
 /// also after one that was no news: whoever asks last sees the full count. True where the run was moved on.
 pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(false) };
-    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready) else { return Ok(false) };
     if run.value.has_ended_early() {
         return account(world, uid, job).await.map(|()| false);
     }
+    let Some(plan) = run.value.plan.clone().filter(|plan| plan.ready) else { return Ok(false) };
     if !matches!(run.value.status, Status::Queued | Status::Running) {
         return Ok(false);
     }

@@ -33,14 +33,17 @@ pub fn judge(universe: &Universe, run: &Run, rows: &[Value]) {
 }
 
 /// True where the row's shard had every launch there is, and, where nothing else goes wrong, holds a ligand that ends
-/// its worker.
+/// its worker, or takes longer than a task may.
 fn was_lost(universe: &Universe, run: &Run, luck: u64, row: &Value) -> bool {
     let calm = universe.lock().faults.calm();
     let of_row = |input: &ShardInput| input.items.iter().any(|item| row["row"] == item.row);
     let Some(input) = inputs(universe, run).into_iter().find(of_row) else { return false };
     let path = places::shard(&run.uid, &run.job_id, input.shard);
     let used_up = launches(universe, &path) >= MAX_LAUNCHES;
-    used_up && (!calm || input.items.iter().any(|item| temper(luck, &item.name) == Temper::Deadly))
+    let scenario = &universe.scenario;
+    let seconds = u64::from(scenario.load) + input.items.len() as u64 * u64::from(scenario.item);
+    let long = seconds > scenario.settings.task_limit.as_secs();
+    used_up && (!calm || long || input.items.iter().any(|item| temper(luck, &item.name) == Temper::Deadly))
 }
 
 fn launches(universe: &Universe, path: &DocPath) -> u32 {

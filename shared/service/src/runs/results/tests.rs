@@ -186,7 +186,12 @@ async fn pages_of_a_run_that_goes_on_end_at_a_depth() {
 }
 
 /// Orders of 10,000 rows, which are several blocks between fences: each score is that of 40 rows, every 50th row has none.
-async fn long_orders(bench: &Bench, folder: &Folder, columns: &Arc<Columns>, score: impl Fn(u64) -> Option<f64>) -> Layout {
+async fn long_orders(
+    bench: &Bench,
+    folder: &Folder,
+    columns: &Arc<Columns>,
+    score: impl Fn(u64) -> Option<f64>,
+) -> Layout {
     let blobs = &bench.world.blobs;
     let mut entries = Entries::new(blobs, folder.clone(), columns, 3000);
     let mut tally = Tally::default();
@@ -221,7 +226,9 @@ async fn orders_longer_than_a_block_are_read_by_place_by_score_and_by_tie() {
             let last = rows.iter().rposition(same).unwrap() as u64;
             assert_eq!(index.ties(at).await.unwrap(), first..last + 1, "{name} at {at}");
         }
-        for (from, to) in [(None, None), (Some(0.1), Some(0.9)), (Some(0.42), Some(0.42)), (None, Some(0.3)), (Some(2.0), None)] {
+        for (from, to) in
+            [(None, None), (Some(0.1), Some(0.9)), (Some(0.42), Some(0.42)), (None, Some(0.3)), (Some(2.0), None)]
+        {
             let within = |row: &u64| score(*row).is_some_and(|s| s >= from.unwrap_or(0.0) && s <= to.unwrap_or(1.0));
             let expected: Vec<u64> = (0..10_000).filter(|at| within(&rows[*at as usize])).collect();
             let found: Vec<u64> = index.within(from, to).await.unwrap().collect();

@@ -15,9 +15,12 @@ pub const RECENT: TimeDelta = TimeDelta::seconds(10);
 /// Accounts that are kept before older ones are forgotten: about 10 MB.
 const KEPT: usize = 10_000;
 
-/// The accounts, and when each was read. Cloning shares them.
+/// The accounts, and when each was read.
+type Accounts = HashMap<Uid, (DateTime<Utc>, Known)>;
+
+/// The accounts of this instance. Cloning shares them.
 #[derive(Clone, Default)]
-pub struct Recent(Arc<Mutex<HashMap<Uid, (DateTime<Utc>, Known)>>>);
+pub struct Recent(Arc<Mutex<Accounts>>);
 
 impl Recent {
     /// The user's account as it was at most [`RECENT`] ago.
@@ -37,7 +40,7 @@ impl Recent {
         Ok(known)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Uid, (DateTime<Utc>, Known)>> {
+    fn all(&self) -> MutexGuard<'_, Accounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,12 @@
 //! The items of a run in their order, one at a time.
 
 use crate::places;
-use domain::{Item, JobType, Run};
+use domain::{Item, Run};
 use platform::{Blobs, Error, Result};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, Lines};
 
-/// A single prediction's item is in its document, a batch's are the lines of its library.
+/// A single prediction's item is in its document; those of a batch, and of a prediction whose document is of a time before
+/// that, are the lines of its library.
 pub enum Items {
     One(Option<Item>),
     Listed(Lines<Box<dyn AsyncBufRead + Send + Unpin>>),
@@ -13,7 +14,7 @@ pub enum Items {
 
 impl Items {
     pub async fn of(blobs: &Blobs, run: &Run) -> Result<Self> {
-        if run.job_type == JobType::Individual {
+        if run.item.is_some() {
             return Ok(Items::One(run.item.clone()));
         }
         let library: Box<dyn AsyncBufRead + Send + Unpin> =

@@ -2,7 +2,7 @@
 //! file arrives, the screen starts by itself.
 
 use axum::{extract::State, http::StatusCode};
-use domain::{Priority, Strategy, Timestamp};
+use domain::{Priority, Strategy, Timestamp, Uid};
 use platform::{BlobPath, Method, PutOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,9 +110,8 @@ async fn create_upload(
 
 /// Writes the settings and makes the link: the folder of an id holds the same however often that is done.
 async fn offer(world: &World, caller: &Caller, file_name: &str, screen: &Screen, id: String) -> Result<Decided> {
-    let folder = format!("{}/{id}", caller.uid);
-    let object = library(&folder, file_name)?;
-    let settings = BlobPath::new(places::UPLOADS, format!("{folder}/screen.yaml"))?;
+    let object = library(&caller.uid, &id, file_name)?;
+    let settings = places::upload(&caller.uid, &id, "screen.yaml")?;
     match world.blobs.put_json(&settings, screen, PutOptions::default().create_once()).await {
         Err(platform::Error::AlreadyExists(_)) => {}
         outcome => drop(outcome?),
@@ -133,13 +132,12 @@ fn boltz2() -> String {
     "boltz2".to_owned()
 }
 
-fn library(folder: &str, file_name: &str) -> Result<BlobPath> {
+fn library(uid: &Uid, folder: &str, file_name: &str) -> Result<BlobPath> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    let name = format!("{folder}/{file_name}");
-    let is_library = screen::place(&name).is_some_and(|(_, _, part)| part == Part::Library);
-    let good = (1..=100).contains(&file_name.len()) && file_name.chars().all(plain) && is_library;
-    let path = BlobPath::new(places::UPLOADS, name).ok().filter(|_| good);
-    path.ok_or_else(|| {
+    let path = places::upload(uid, folder, file_name).ok();
+    let is_library = |path: &BlobPath| screen::place(path.name()).is_some_and(|(_, _, part)| part == Part::Library);
+    let good = (1..=100).contains(&file_name.len()) && file_name.chars().all(plain);
+    path.filter(|path| good && is_library(path)).ok_or_else(|| {
         Problem::field(
             "/file_name",
             "takes letters, digits, '.', '-' and '_', and not the name of a target or of settings",

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     fn run(&mut self) -> Option<(Uid, JobId)> {
         const WHAT: &str = "USER/RUN";
         let (uid, job_id) = self.need("RUN", WHAT)?.split_once('/').unwrap_or_default();
-        let ids = uid.to_owned().try_into().ok().zip(job_id.to_owned().try_into().ok());
+        let ids = Uid::named(uid.to_owned()).ok().zip(job_id.to_owned().try_into().ok());
         if ids.is_none() {
             self.bad("RUN", WHAT);
         }

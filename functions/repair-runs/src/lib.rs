@@ -59,7 +59,7 @@ async fn repair(world: &World, asked: &RepairRequest) -> Result<Decided> {
 
 async fn one(world: &World, uid: String, job_id: String) -> Result<Vec<Repair>> {
     let not_found = || Problem::not_found(job_id.clone());
-    let (Ok(uid), Ok(id)) = (Uid::try_from(uid), JobId::try_from(job_id.clone())) else { return Err(not_found()) };
+    let (Ok(uid), Ok(id)) = (Uid::named(uid), JobId::try_from(job_id.clone())) else { return Err(not_found()) };
     let run = world.docs.find::<Run>(&places::job(&uid, &id)).await?.ok_or_else(not_found)?.value;
     if run.status.is_final() {
         return Ok(vec![]);

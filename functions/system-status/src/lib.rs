@@ -125,7 +125,7 @@ struct Gpus {
 async fn system_status(caller: Caller, State(world): State<World>) -> Result<Json<SystemStatus>> {
     let now = Timestamp::from(world.clock.now());
     let documents = world.docs.find::<Pool>(&places::pool()).await;
-    let objects = world.blobs.head(&BlobPath::new(places::ARTIFACTS, "health")?).await;
+    let objects = world.blobs.head(&places::health()?).await;
     let components =
         vec![component("documents", documents.as_ref().err()), component("objects", objects.as_ref().err())];
     let pool = documents.ok().flatten().map(|pool| pool.value).unwrap_or_default();

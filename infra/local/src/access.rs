@@ -94,7 +94,7 @@ impl Access {
                 key
             }
         };
-        let uid = Uid::try_from(user.to_owned()).map_err(io::Error::other)?;
+        let uid = Uid::named(user.to_owned()).map_err(io::Error::other)?;
         // Whoever has the machine is its operator.
         let account = Account { tier: Some(Tier::Admin), roles: Some(vec![Role::Admin]), ..Account::default() };
         let account = docs.create(&places::account(&uid), &account).await;

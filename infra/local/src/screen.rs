@@ -11,7 +11,7 @@ use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use domain::{JobId, Run, Status, Uid};
 use indicatif::{ProgressBar, ProgressStyle};
-use platform::{BlobPath, PutOptions};
+use platform::PutOptions;
 use serde::de::DeserializeOwned;
 use service::{
     places,
@@ -75,8 +75,8 @@ async fn drop_files(cloud: &Cloud, args: &ScreenArgs) -> Outcome<JobId> {
     let target = std::fs::read(&args.target).map_err(|error| format!("{}: {error}", missing(&args.target)))?;
     let library = std::fs::read(&args.library).map_err(|error| format!("{}: {error}", missing(&args.library)))?;
     let file_name = args.library.file_name().ok_or("the library has no name")?.to_string_lossy();
-    let folder = format!("{LOCAL_USER}/{}", cloud.world.ids.next());
-    let place = |file: &str| BlobPath::new(places::UPLOADS, format!("{folder}/{file}"));
+    let (uid, folder) = (Uid::named(LOCAL_USER.to_owned())?, cloud.world.ids.next());
+    let place = |file: &str| places::upload(&uid, &folder, file);
     let blobs = &cloud.world.blobs;
     let settings = Screen {
         model: Some(args.model.clone()),
@@ -91,7 +91,7 @@ async fn drop_files(cloud: &Cloud, args: &ScreenArgs) -> Outcome<JobId> {
 
 /// Shows progress until the run has ended.
 async fn watch(cloud: &Cloud, job_id: &JobId) -> Outcome<Run> {
-    let uid = Uid::try_from(LOCAL_USER.to_owned())?;
+    let uid = Uid::named(LOCAL_USER.to_owned())?;
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{msg:12} [{wide_bar}] {pos}/{len} ligands  {elapsed}")?);
     loop {

@@ -58,6 +58,7 @@ pub struct Outcome {
 pub struct Delivery {
     /// `msg_…`, the `webhook-id` of every attempt; without full stops, as signing needs.
     pub id: String,
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub webhook_id: WebhookId,
     /// The type in the payload, e.g. `batch.completed`.
@@ -217,7 +218,7 @@ mod tests {
     }
 
     fn delivery(job: bool) -> Delivery {
-        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let uid = Uid::named("u1".to_owned()).unwrap();
         let job_id = job.then(|| JobId::new(true, "0123456789abcdefghjkmnpq").unwrap());
         let webhook = WebhookId::new("0123456789abcdefghjkmnpq").unwrap();
         // The bytes of this id sum to a multiple of 101: no spread.

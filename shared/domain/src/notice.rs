@@ -41,6 +41,7 @@ pub enum NoticeEvent {
 /// One thing a user is told of, once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub job_id: JobId,
     pub event: NoticeEvent,
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_notice_has_one_id_and_reads_back_as_it_was_written() {
-        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let uid = Uid::named("u1".to_owned()).unwrap();
         let job_id = JobId::new(true, "0123456789abcdefghjkmnpq").unwrap();
         let at = DateTime::from_timestamp_secs(1_700_000_000).unwrap().into();
         let notice = Notice::new(uid, job_id.clone(), NoticeEvent::BatchMilestone(50), at);

@@ -31,6 +31,7 @@ pub struct LeasedShard {
 pub struct Lease {
     /// Also the claim under which the execution is started: a lease has one execution.
     pub id: String,
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub job_id: JobId,
     pub lane: Lane,

@@ -31,6 +31,7 @@ pub enum RepairKind {
 pub struct Repair {
     pub at: Timestamp,
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     #[schema(value_type = String)]
     pub job_id: JobId,

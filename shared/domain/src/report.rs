@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 /// enough; the last one has an outcome for every item of the shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub job_id: JobId,
     pub shard: u32,

@@ -87,6 +87,7 @@ impl RunError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub job_id: JobId,
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub job_type: JobType,
     pub status: Status,

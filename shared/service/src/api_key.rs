@@ -20,6 +20,7 @@ pub const USE_WRITTEN_EVERY: u64 = 3600;
 pub struct ApiKey {
     /// `key_…`, by which the API names it.
     pub id: String,
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub name: String,
     pub scopes: Vec<Scope>,

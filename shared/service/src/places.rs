@@ -36,6 +36,26 @@ pub const DELIVERIES: &str = "deliveries";
 /// The Cloud Run job that runs shards.
 pub const WORKER_JOB: &str = "predict-worker";
 
+/// What the names of some of a run's artifacts begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A longer prefix.
+    pub fn below(&self, rest: &str) -> Prefix {
+        Prefix(format!("{}{rest}", self.0))
+    }
+
+    /// The object whose name goes on like this.
+    pub fn object(&self, rest: &str) -> Result<BlobPath> {
+        BlobPath::new(ARTIFACTS, format!("{}{rest}", self.0))
+    }
+}
+
 /// What an operator decided about a user, and what of their limits is used up.
 pub fn account(uid: &Uid) -> DocPath {
     Collection::root("users").doc(uid.as_str())
@@ -179,13 +199,13 @@ pub fn item_download(uid: &Uid, job: &JobId, index: u32, file: &str) -> Result<B
 }
 
 /// Everything that the writer of this token wrote begins with this.
-pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> String {
-    format!("{}results/{token:04}/", run_prefix(uid, job))
+pub fn final_results(uid: &Uid, job: &JobId, token: u32) -> Prefix {
+    Prefix(format!("{}results/{token:04}/", run_prefix(uid, job)))
 }
 
 /// The results there were of a run that ended without, at one state of its shards, begin with this.
-pub fn partial_results(uid: &Uid, job: &JobId, state: &str) -> String {
-    format!("{}results/partial/{state}/", run_prefix(uid, job))
+pub fn partial_results(uid: &Uid, job: &JobId, state: &str) -> Prefix {
+    Prefix(format!("{}results/partial/{state}/", run_prefix(uid, job)))
 }
 
 /// What is told of a run before its results are written: the rejected rows.
@@ -206,6 +226,11 @@ pub fn own_artifact(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
     BlobPath::new(ARTIFACTS, name)
 }
 
+/// A report by its full name, which must be one of that user.
+pub fn own_report(uid: &Uid, name: &str) -> Result<BlobPath> {
+    of_user(REPORTS, uid, name)
+}
+
 /// One report of one attempt at one shard.
 pub fn report(uid: &Uid, job: &JobId, shard: u32, attempt: u32, seq: u32) -> Result<BlobPath> {
     BlobPath::new(REPORTS, format!("{}{attempt:04}/{seq:05}.json", reports_of(uid, job, shard)))
@@ -220,7 +245,29 @@ pub fn reports_of(uid: &Uid, job: &JobId, shard: u32) -> String {
 pub fn parse_report(name: &str) -> Option<(Uid, JobId, u32)> {
     let [uid, job_id, shard_name, _attempt, _file] = name.split('/').collect::<Vec<_>>().try_into().ok()?;
     let shard = shard_name.parse().ok()?;
-    Some((uid.to_owned().try_into().ok()?, job_id.to_owned().try_into().ok()?, shard))
+    Some((Uid::named(uid.to_owned()).ok()?, job_id.to_owned().try_into().ok()?, shard))
+}
+
+/// A file of the folder that a link for an upload was made for.
+pub fn upload(uid: &Uid, folder: &str, file: &str) -> Result<BlobPath> {
+    own_upload(uid, &format!("{uid}/{folder}/{file}"))
+}
+
+/// An uploaded object by its full name, which must be one of that user.
+pub fn own_upload(uid: &Uid, name: &str) -> Result<BlobPath> {
+    of_user(UPLOADS, uid, name)
+}
+
+/// An object that is not there, by which is seen whether the bucket answers.
+pub fn health() -> Result<BlobPath> {
+    BlobPath::new(ARTIFACTS, "health")
+}
+
+fn of_user(bucket: &str, uid: &Uid, name: &str) -> Result<BlobPath> {
+    if !name.starts_with(&format!("{uid}/")) {
+        return Err(platform::Error::Invalid(format!("{name:?} is not an object of {uid}")));
+    }
+    BlobPath::new(bucket, name)
 }
 
 fn artifact(uid: &Uid, job: &JobId, rest: &str) -> Result<BlobPath> {
@@ -233,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_report_is_found_by_its_name_and_the_latest_sorts_last() {
-        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let uid = Uid::named("u1".to_owned()).unwrap();
         let job = JobId::new(true, "0123456789abcdefghjkmnpq").unwrap();
         let name = |attempt, seq| report(&uid, &job, 7, attempt, seq).unwrap().name().to_owned();
         assert_eq!(parse_report(&name(1, 2)), Some((uid.clone(), job.clone(), 7)));
@@ -245,11 +292,15 @@ mod tests {
 
     #[test]
     fn another_runs_object_is_not_ones_own() {
-        let uid = Uid::try_from("u1".to_owned()).unwrap();
+        let uid = Uid::named("u1".to_owned()).unwrap();
         let job = JobId::new(true, "0123456789abcdefghjkmnpq").unwrap();
         let mine = item_file(&uid, &job, 1, 1, "structure.cif").unwrap();
         assert_eq!(own_artifact(&uid, &job, mine.name()).unwrap(), mine);
         assert!(own_artifact(&uid, &job, "u2/job_0123456789abcdefghjkmnpq/items/1").is_err());
         assert!(own_artifact(&uid, &job, &format!("u1/{job}/../../u2/x")).is_err());
+        for foreign in ["u2/folder/x.csv", "u12/folder/x.csv", "u1", "u1/../u2/x.csv"] {
+            assert!(own_upload(&uid, foreign).is_err() && own_report(&uid, foreign).is_err(), "{foreign}");
+        }
+        assert_eq!(own_upload(&uid, "u1/folder/x.csv").unwrap(), upload(&uid, "folder", "x.csv").unwrap());
     }
 }

@@ -56,6 +56,7 @@ pub struct Decided {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Remembered {
+    #[serde(deserialize_with = "Uid::stored")]
     uid: Uid,
     digest: String,
     kept: Kept,

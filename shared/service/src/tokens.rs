@@ -126,7 +126,7 @@ impl Verifier {
         if begins > now.timestamp() + LEEWAY || claims.exp < now.timestamp() - LEEWAY {
             return Err(TokenError::Times);
         }
-        let uid = Uid::try_from(claims.sub.clone()).map_err(|_| TokenError::Subject)?;
+        let uid = Uid::named(claims.sub.clone()).map_err(|_| TokenError::Subject)?;
         Ok(Identity { uid, tier: claims.tier, roles: claims.roles() })
     }
 

@@ -86,7 +86,7 @@ pub async fn measure() -> Outcome<Part> {
 async fn screen(rows: u32) -> Outcome<(Step, Step, Run)> {
     let place = Place::new()?;
     let (environment, store) = (place.environment()?, place.store()?);
-    let (docs, blobs, uid) = (store.docs(), store.blobs(), Uid::try_from("u1".to_owned())?);
+    let (docs, blobs, uid) = (store.docs(), store.blobs(), Uid::named("u1".to_owned())?);
     place.account(&store, &uid).await?;
     let put = async |name: &str, content: String| {
         let path = BlobPath::new(places::UPLOADS, format!("u1/screen/{name}"))?;

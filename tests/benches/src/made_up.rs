@@ -37,7 +37,7 @@ pub fn run(ligands: u32, members: &Value) -> Outcomes<Run> {
 
 /// Whose runs are made up.
 pub fn user() -> Outcomes<Uid> {
-    Ok(Uid::try_from("u1".to_owned())?)
+    Ok(Uid::named("u1".to_owned())?)
 }
 
 /// Writes the run and all its shards.

@@ -66,7 +66,7 @@ impl BlobsCore for OneReport {
 
 fuzz_target!(|data: &[u8]| {
     let blobs = Blobs::new(Arc::new(OneReport(data.to_vec())));
-    let uid = Uid::try_from("u1".to_owned()).expect("an id");
+    let uid = Uid::named("u1".to_owned()).expect("an id");
     let job = JobId::try_from("batch_0123456789abcdefghjkmnpq".to_owned()).expect("an id");
     let now = Timestamp::from(chrono::DateTime::UNIX_EPOCH);
     let mut shard = Shard { attempt: 1, ..Shard::new(0, ITEMS, now) };

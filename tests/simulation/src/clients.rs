@@ -62,7 +62,7 @@ async fn repair(universe: &Universe, all: bool) {
 pub async fn register(universe: &Universe) {
     let docs = Docs::new(Arc::new(universe.port(universe.begin_safe("identity", None))));
     for name in USERS.into_iter().chain([OPERATOR]) {
-        let Ok(uid) = Uid::try_from(name.to_owned()) else { continue };
+        let Ok(uid) = Uid::named(name.to_owned()) else { continue };
         let roles = (name == OPERATOR).then(|| vec![Role::Admin]);
         let account = Account { tier: Some(Tier::Enterprise), roles, ..Account::default() };
         let _ = docs.create(&places::account(&uid), &account).await;

@@ -8,6 +8,7 @@ mod broken_rows;
 mod cancelling;
 mod chaos;
 mod deployment;
+mod doors;
 mod failures;
 mod house;
 mod killed;

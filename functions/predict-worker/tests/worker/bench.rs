@@ -29,7 +29,7 @@ impl Bench {
     pub async fn new(model: &str, inputs: Value, parameters: Value, count: u32) -> Self {
         let store = Store::scratch(Clock::system()).unwrap();
         let scratch = tempfile::tempdir().unwrap();
-        let (uid, job_id) = (Uid::try_from("u1".to_owned()).unwrap(), JobId::new(true, &"0".repeat(24)).unwrap());
+        let (uid, job_id) = (Uid::named("u1".to_owned()).unwrap(), JobId::new(true, &"0".repeat(24)).unwrap());
         let worker = Worker { execution: "e1".into(), task: 0, task_attempt: 0 };
         let task = Task { uid, job_id, shard: 0, launch: 1, worker };
         let config = Config {

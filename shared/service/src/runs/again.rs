@@ -22,6 +22,7 @@ const PAGE: u32 = 400;
 /// What is looked at once more.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
+    #[serde(deserialize_with = "Uid::stored")]
     uid: Uid,
     job_id: JobId,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use domain::{
     simulate::{Conditions, boltz_on_l4, simulate},
 };
 use models::{Accepted, Model};
-use platform::{BlobPath, Docs, Result, Versioned};
+use platform::{Docs, Result, Versioned};
 
 /// What was learned is written at most this often, in seconds: the document is one for all shards of a model.
 const LEARN_EVERY: f64 = 1.0;
@@ -108,7 +108,7 @@ async fn try_to_learn(world: &World, uid: &Uid, job: &JobId, shard: &Shard) -> R
 /// or where a stand-in made any of its results, or any was taken over.
 async fn measurement(world: &World, run: &Run, model: &dyn Model, shard: &Shard) -> Result<Option<Measurement>> {
     let Some(report) = shard.report.as_ref().filter(|_| shard.attempt == 1) else { return Ok(None) };
-    let report = BlobPath::new(places::REPORTS, report.clone())?;
+    let report = places::own_report(&run.uid, report)?;
     let report = world.blobs.get_json::<Report>(&report, REPORT_LIMIT).await?;
     let Some(timing) = report.timing.filter(|timing| timing.device == places::GPU) else { return Ok(None) };
     let items = shards::input(&world.blobs, &run.uid, &run.job_id, shard.shard).await?.items;

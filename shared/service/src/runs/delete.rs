@@ -4,7 +4,7 @@ use super::{again, find, quota::Known, reuse, screen, shards, update};
 use crate::{Caller, Problem, World, places};
 use domain::{JobId, Plan, Run, Shard, ShardState, Source, Status, Uid};
 use futures::StreamExt;
-use platform::{BlobPath, Blobs, Query, Write};
+use platform::{Blobs, Query, Write};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -47,7 +47,7 @@ pub async fn cancel_or_purge(world: &World, caller: &Caller, id: &JobId, purge: 
 async fn remove(world: &World, run: &Run) -> Result<(), Problem> {
     if let Source::Upload(name) = &run.source {
         // Without its library, no later event of the folder starts the screen again; a newer upload of the name stays.
-        let library = BlobPath::new(places::UPLOADS, name.clone())?;
+        let library = places::own_upload(&run.uid, name)?;
         let own = |generation| screen::job_id(&library, generation).is_ok_and(|id| id == run.job_id);
         if world.blobs.head(&library).await?.is_some_and(|meta| own(meta.generation)) {
             world.blobs.delete(&library).await?;

@@ -42,6 +42,7 @@ async fn read(docs: &Docs, query: &Query) -> Result<Vec<Run>> {
 
 #[derive(Deserialize)]
 struct Owner {
+    #[serde(deserialize_with = "Uid::stored")]
     uid: Uid,
 }
 

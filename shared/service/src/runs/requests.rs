@@ -160,8 +160,7 @@ fn of_batch(
 /// A library is read only from the caller's own folder of our own uploads bucket.
 fn own_upload(address: &str, uid: &Uid, settings: &Settings) -> Result<BlobPath> {
     let bucket = format!("gs://{}{}/", settings.bucket_prefix, places::UPLOADS);
-    let own = address.strip_prefix(&bucket).filter(|name| name.starts_with(&format!("{uid}/")));
-    let path = own.and_then(|name| BlobPath::new(places::UPLOADS, name).ok());
+    let path = address.strip_prefix(&bucket).and_then(|name| places::own_upload(uid, name).ok());
     path.ok_or_else(|| Problem::field("/library", format!("takes an object of your own: {bucket}{uid}/…")))
 }
 

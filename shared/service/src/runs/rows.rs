@@ -3,9 +3,9 @@
 
 use super::{reports::REPORT_LIMIT, shards};
 use crate::places;
-use domain::{Item, JobType, Outcome, OutcomeStatus, Plan, Report, ResultRow, Run, Scores, Shard};
+use domain::{Item, JobType, Outcome, OutcomeStatus, Plan, Report, ResultRow, Run, Scores, Shard, Uid};
 use futures::{Stream, StreamExt, TryStreamExt, future::try_join};
-use platform::{BlobPath, Blobs, Docs, Error, Result};
+use platform::{Blobs, Docs, Error, Result};
 use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,7 +48,7 @@ pub(super) async fn of_shard(blobs: &Blobs, run: &Run, shard: &Shard, names: &Ot
         return Ok(vec![]);
     }
     let input = shards::input(blobs, &run.uid, &run.job_id, shard.shard);
-    let (outcomes, input) = try_join(outcomes(blobs, shard), input).await?;
+    let (outcomes, input) = try_join(outcomes(blobs, &run.uid, shard), input).await?;
     Ok(join(run, input.items, outcomes, names))
 }
 
@@ -71,7 +71,7 @@ pub async fn one(docs: &Docs, blobs: &Blobs, run: &Run, index: u32) -> Result<Op
     let items = shards::input(blobs, uid, job_id, shard).await?.items;
     let Some(item) = items.into_iter().find(|item| item.index == index) else { return Ok(None) };
     let shard = docs.get::<Shard>(&places::shard(uid, job_id, shard)).await?.value;
-    let outcome = outcomes(blobs, &shard).await?.into_iter().find(|outcome| outcome.index == index);
+    let outcome = outcomes(blobs, uid, &shard).await?.into_iter().find(|outcome| outcome.index == index);
     Ok(Some((item.clone(), outcome.map(|outcome| row(run, item, outcome, &OtherNames::default())))))
 }
 
@@ -92,7 +92,7 @@ async fn position(blobs: &Blobs, run: &Run, plan: &Plan, index: u32) -> Result<O
 /// The 1-based indices of the items that have a result.
 pub async fn completed(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<BTreeSet<u32>> {
     let shards = shards::all(docs, &run.uid, &run.job_id);
-    let reads = shards.map_ok(|shard| async move { outcomes(blobs, &shard).await });
+    let reads = shards.map_ok(|shard| async move { outcomes(blobs, &run.uid, &shard).await });
     let mut reads = std::pin::pin!(reads.try_buffered(SIDE_BY_SIDE));
     let mut completed = BTreeSet::new();
     while let Some(outcomes) = reads.try_next().await? {
@@ -103,9 +103,9 @@ pub async fn completed(docs: &Docs, blobs: &Blobs, run: &Run) -> Result<BTreeSet
 }
 
 /// What a shard's latest report says; nothing before the first.
-pub(super) async fn outcomes(blobs: &Blobs, shard: &Shard) -> Result<Vec<Outcome>> {
+pub(super) async fn outcomes(blobs: &Blobs, uid: &Uid, shard: &Shard) -> Result<Vec<Outcome>> {
     let Some(name) = &shard.report else { return Ok(vec![]) };
-    let path = BlobPath::new(places::REPORTS, name.clone())?;
+    let path = places::own_report(uid, name)?;
     Ok(blobs.get_json::<Report>(&path, REPORT_LIMIT).await?.outcomes)
 }
 

@@ -57,7 +57,7 @@ pub fn place(name: &str) -> Option<(Uid, &str, Part)> {
         "target.fasta" | "target.fa" | "target.txt" => Part::Target,
         _ => Part::Library,
     };
-    Some((Uid::try_from(uid.to_owned()).ok()?, folder, part))
+    Some((Uid::named(uid.to_owned()).ok()?, folder, part))
 }
 
 /// What lies in a screen's folder itself.

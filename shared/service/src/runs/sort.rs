@@ -4,10 +4,10 @@
 //! takes longer than packing them. A run of one block spills nothing.
 
 use super::pieces::Pieces;
-use crate::{places, telemetry};
+use crate::{places::Prefix, telemetry};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use platform::{BlobPath, Blobs, Error, ObjectMeta, PutOptions, Result, blobs::Chunks};
+use platform::{Blobs, Error, ObjectMeta, PutOptions, Result, blobs::Chunks};
 use std::{cmp::Reverse, collections::BinaryHeap, io, ops::Range, sync::Arc};
 use tokio::task::JoinHandle;
 
@@ -31,7 +31,7 @@ pub struct Records {
 pub struct Sorter {
     blobs: Blobs,
     /// Where blocks are spilled: the beginning of an object's name.
-    scratch: String,
+    scratch: Prefix,
     /// When a block is full, in bytes.
     most: usize,
     block: Block,
@@ -79,7 +79,7 @@ impl Records {
 
 impl Sorter {
     /// Blocks of `most` bytes are spilled into the artifacts bucket, below `scratch`.
-    pub fn new(blobs: &Blobs, scratch: String, most: usize) -> Self {
+    pub fn new(blobs: &Blobs, scratch: Prefix, most: usize) -> Self {
         Sorter { blobs: blobs.clone(), scratch, most, block: Block::default(), spilled: vec![], spilling: None }
     }
 
@@ -113,7 +113,7 @@ impl Sorter {
 
     async fn spill(&mut self) -> Result<()> {
         self.settled().await?;
-        let path = BlobPath::new(places::ARTIFACTS, format!("{}{:05}", self.scratch, self.spilled.len()))?;
+        let path = self.scratch.object(&format!("{:05}", self.spilled.len()))?;
         let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
         self.spilling = Some(telemetry::beside(async move {
             block.sort();

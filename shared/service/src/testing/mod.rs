@@ -62,7 +62,7 @@ pub fn start() -> Timestamp {
 
 /// A user as their requests name them.
 pub fn user(name: &str) -> Uid {
-    Uid::try_from(name.to_owned()).unwrap()
+    Uid::named(name.to_owned()).unwrap()
 }
 
 /// Every name leads to the same public address, and nobody is asked for it.

@@ -26,6 +26,7 @@ use utoipa::ToSchema;
 /// The message that wakes `send-webhook`: which delivery to look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Due {
+    #[serde(deserialize_with = "Uid::stored")]
     pub uid: Uid,
     pub delivery: String,
 }

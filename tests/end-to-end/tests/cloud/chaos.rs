@@ -8,7 +8,7 @@ use serde_json::json;
 use service::{Trigger, Work};
 use std::{ops::Range, process::id, sync::Arc};
 
-const LIGANDS: usize = 240;
+const LIGANDS: usize = 300;
 const SEED: u64 = 20_260_802;
 /// Between two kills, in milliseconds.
 const BETWEEN: Range<u64> = 0..500;

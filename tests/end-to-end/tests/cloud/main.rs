@@ -50,7 +50,7 @@ type Journey = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Different molecules: chains of carbon that end in oxygen or nitrogen.
 fn ligands(count: usize) -> Vec<(String, String)> {
-    let smiles = |n: usize| format!("{}{}", "C".repeat(n / 2 + 2), ["O", "N"][n % 2]);
+    let smiles = |n: usize| format!("{}{}", "C".repeat(n / 4 + 3), ["O", "N", "F", "Cl"][n % 4]);
     (0..count).map(|n| (format!("ligand {n}"), smiles(n))).collect()
 }
 

@@ -45,14 +45,14 @@ pub async fn page(docs: &Docs, blobs: &Blobs, run: &Run, wanted: &Wanted) -> Res
         return Err(Problem::parameter("cursor", reason));
     }
     let (mut ranks, mut best, mut total) = (vec![], vec![], 0);
-    let asked = Arc::new((wanted.clone(), run.ranking.clone()));
+    let asked = Arc::new((wanted.clone(), run.ranking.clone(), run.uid.clone()));
     let reading = blobs.clone();
     let work = move |shard: domain::Shard| {
         let (asked, blobs) = (asked.clone(), reading.clone());
         async move {
-            let outcomes = rows::outcomes(&blobs, &shard).await?;
+            let (wanted, ranking, uid) = &*asked;
+            let outcomes = rows::outcomes(&blobs, uid, &shard).await?;
             let ended = |outcome: Outcome| {
-                let (wanted, ranking) = &*asked;
                 let place =
                     |by: &domain::Ranking| by.key(outcome.score(&by.score), outcome.status, outcome.index.into());
                 Ended { key: place(&wanted.sorted_by), rank: place(ranking), shard: shard.shard, outcome }

@@ -30,7 +30,7 @@ mod write;
 pub use page::{Order, ResultsPage, ResultsQuery, check, page};
 pub use write::{partial, remove_older, write, write_listing};
 
-use crate::places;
+use crate::places::{self, Prefix};
 use domain::{ResultRow, Run, SortDirection, Summary};
 use futures::{Stream, stream};
 use platform::{BlobPath, Blobs, Error, Result};
@@ -47,7 +47,7 @@ const LAYOUT_LIMIT: u64 = 1024 * 1024;
 
 /// Where one set of results lies.
 #[derive(Clone, Debug)]
-pub struct Folder(String);
+pub struct Folder(Prefix);
 
 /// What a set of results holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ impl Folder {
 
     /// One of its objects.
     pub fn file(&self, name: &str) -> Result<BlobPath> {
-        BlobPath::new(places::ARTIFACTS, format!("{}{name}", self.0))
+        self.0.object(name)
     }
 
     /// What it holds.

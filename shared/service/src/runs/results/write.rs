@@ -71,7 +71,7 @@ pub async fn partial(docs: &Docs, blobs: &Blobs, ids: &Ids, run: &Run) -> Result
 /// Removes what writers left whose turn came before `token`.
 pub async fn remove_older(blobs: &Blobs, run: &Run, token: u32) -> Result<()> {
     for older in 1..token {
-        remove(blobs, &places::final_results(&run.uid, &run.job_id, older)).await?;
+        remove(blobs, places::final_results(&run.uid, &run.job_id, older).as_str()).await?;
     }
     Ok(())
 }
@@ -86,11 +86,11 @@ pub(super) async fn gather(
     held: Held,
 ) -> Result<Layout> {
     let columns = Arc::new(Columns::of(run));
-    let scratch = Folder(format!("{}{scratch}/", folder.0));
+    let scratch = Folder(folder.0.below(&format!("{scratch}/")));
     let work = batches(blobs, run, columns.clone(), OtherNames::read(blobs, run).await?);
     let mut batches = pin!(rows::each(docs, run, work));
-    let mut sorter = Sorter::new(blobs, format!("{}rows-", scratch.0), held.block);
-    let mut gathered = Gathered::new(blobs, format!("{}answers-", scratch.0), held.block / 6);
+    let mut sorter = Sorter::new(blobs, scratch.0.below("rows-"), held.block);
+    let mut gathered = Gathered::new(blobs, scratch.0.below("answers-"), held.block / 6);
     let (mut other, mut simulated) = (BTreeSet::new(), false);
     let indexed = run.question.is_some() && run.status == Status::Aggregating;
     while let Some(batch) = batches.try_next().await? {
@@ -107,7 +107,7 @@ pub(super) async fn gather(
     let emitted = emit(blobs, folder, &columns, &other, sorter.sorted().await?, entries).await?;
     let layout = orders::write(blobs, folder, &columns, emitted, other, simulated).await?;
     write_listing(blobs, run, folder, &layout).await?;
-    remove(blobs, &scratch.0).await?;
+    remove(blobs, scratch.0.as_str()).await?;
     blobs.put_json(&folder.file(LAYOUT)?, &layout, PutOptions::default()).await?;
     Ok(layout)
 }

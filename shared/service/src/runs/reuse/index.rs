@@ -64,7 +64,7 @@ impl Answers {
 
 impl Gathered {
     /// What does not fit into `most` bytes is spilled below `scratch`.
-    pub fn new(blobs: &Blobs, scratch: String, most: usize) -> Self {
+    pub fn new(blobs: &Blobs, scratch: Prefix, most: usize) -> Self {
         Gathered { sorter: Sorter::new(blobs, scratch, most), counts: [0; COUNTS] }
     }
 
@@ -210,7 +210,7 @@ mod tests {
     async fn found(size: u32, wanted: impl Iterator<Item = u32>) -> Vec<Answer> {
         let bench = Bench::new().await;
         let run = bench.submit("u1", 1).await;
-        let mut gathered = Gathered::new(&bench.world.blobs, format!("{}/spill-", run.uid), 1 << 20);
+        let mut gathered = Gathered::new(&bench.world.blobs, places::final_results(&run.uid, &run.job_id, 1), 1 << 20);
         for shard in (0..size).map(answer).collect::<Vec<_>>().chunks(60).rev() {
             gathered.add(&Answers(shard.to_vec())).await.unwrap();
         }

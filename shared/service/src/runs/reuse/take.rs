@@ -78,7 +78,7 @@ async fn results(
         let path = places::shard(&run.uid, runs.get(source as usize)?, shard);
         Some(async move {
             let Some(found) = world.docs.find::<Shard>(&path).await? else { return Ok(vec![]) };
-            let outcomes = match rows::outcomes(&world.blobs, &found.value).await {
+            let outcomes = match rows::outcomes(&world.blobs, &run.uid, &found.value).await {
                 Err(Error::NotFound(_)) => vec![],
                 read => read?,
             };

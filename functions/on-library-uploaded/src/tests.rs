@@ -359,7 +359,7 @@ async fn a_library_that_vanishes_before_it_is_read_leaves_a_failed_run_that_says
     let meta = bench.world.blobs.head(&library).await.unwrap().unwrap();
     bench.world.blobs.delete(&library).await.unwrap();
     let settings = Screen { protein_sequence: Some("MKTAYIAKQR".into()), ..Screen::default() };
-    start(&bench.world, &"u1".to_owned().try_into().unwrap(), &meta, Ok(settings)).await.unwrap();
+    start(&bench.world, &Uid::named("u1".to_owned()).unwrap(), &meta, Ok(settings)).await.unwrap();
     let runs = bench.runs("u1").await;
     let error = runs[0].error.as_ref().unwrap();
     assert_eq!((runs.len(), error.code.as_str()), (1, "unreadable_library"));

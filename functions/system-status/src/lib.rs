@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use domain::{DeadLetterRecord, Pool, Repair, RepairKind, Repairs, Run, Shard, Status, Timestamp};
 use futures::TryStreamExt;
-use platform::{BlobPath, Direction, Query};
+use platform::{Direction, Query};
 use serde::Serialize;
 use serde_json::json;
 use service::{

@@ -142,7 +142,7 @@ pub(crate) mod testing {
     /// A run of so many shards of a hundred seconds, the `n`th that was made.
     pub fn demand(user: &str, n: u32, lane: Lane, shards: u32) -> Demand {
         Demand {
-            uid: user.to_owned().try_into().unwrap(),
+            uid: Uid::named(user.to_owned()).unwrap(),
             job_id: JobId::new(lane == Lane::Bulk, &format!("{n:024}")).unwrap(),
             lane,
             weight: 1,

@@ -212,7 +212,7 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ItemError, Outcome};
+    use crate::{ItemError, Outcome, Uid};
     use chrono::DateTime;
 
     fn now() -> Timestamp {
@@ -225,7 +225,7 @@ mod tests {
 
     fn report(attempt: u32, seq: u32, last: bool) -> Report {
         Report {
-            uid: "u1".to_owned().try_into().unwrap(),
+            uid: Uid::named("u1".to_owned()).unwrap(),
             job_id: "job_0123456789abcdefghjkmnpq".to_owned().try_into().unwrap(),
             shard: 0,
             attempt,

@@ -10,11 +10,11 @@ use crate::{
 };
 use axum::{
     Router,
-    body::Body,
-    http::{Request, StatusCode},
+    body::{Body, Bytes, to_bytes},
+    http::{Request, StatusCode, request::Parts},
     response::Response,
 };
-use futures::channel::oneshot;
+use futures::{FutureExt, channel::oneshot};
 use hub::ALL;
 use local::{MAX_ATTEMPTS, dead_letter, request, subscribers};
 use platform::embedded::{Change, Delivery, Event};
@@ -35,6 +35,38 @@ thread_local! {
         ALL.iter().filter_map(|function| Some((function.name, function.routes()?))).collect();
 }
 
+/// A change on its way to those who are told of it.
+struct Letter {
+    change: Change,
+    id: i64,
+    /// What all of them get, however often. A message says how often it was sent.
+    written: Option<(Parts, Bytes)>,
+}
+
+impl Letter {
+    fn new(change: Change, id: i64) -> Self {
+        let mut letter = Letter { change, id, written: None };
+        if !matches!(letter.change.event, Event::Message { .. }) {
+            let (parts, body) = request(&letter.delivery("", 0)).into_parts();
+            let bytes = to_bytes(body, usize::MAX).now_or_never();
+            letter.written = bytes.and_then(Result::ok).map(|bytes| (parts, bytes));
+        }
+        letter
+    }
+
+    fn delivery(&self, function: &str, attempts: u32) -> Delivery {
+        let (subscriber, change) = (function.to_owned(), self.change.clone());
+        Delivery { id: self.id, subscriber, attempts, change, error: String::new() }
+    }
+
+    fn request(&self, function: &str, attempts: u32) -> Request<Body> {
+        match &self.written {
+            Some((parts, bytes)) => Request::from_parts(parts.clone(), Body::from(bytes.clone())),
+            None => request(&self.delivery(function, attempts)),
+        }
+    }
+}
+
 /// Tells everybody of what happened who wants to know.
 pub fn route(universe: &Universe, event: Event) {
     let losable = !matches!(&event, Event::Object(meta) if meta.path.bucket() == places::UPLOADS);
@@ -42,7 +74,14 @@ pub fn route(universe: &Universe, event: Event) {
     let tenant = tenant(&event).map(Arc::<str>::from);
     let reporting = run_of_report(&event);
     stranger::passes_by(universe, &event);
-    for subscriber in subscribers(&event) {
+    let told = subscribers(&event);
+    let letter = {
+        let state = universe.lock();
+        let (at, id) = (state.now, state.store.version);
+        drop(state);
+        Arc::new(Letter::new(Change { at, event }, id))
+    };
+    for subscriber in told {
         let Some(function) = ALL.iter().find(|function| function.name == subscriber) else { continue };
         let times = {
             let mut state = universe.lock();
@@ -57,11 +96,11 @@ pub fn route(universe: &Universe, event: Event) {
             let mut state = universe.lock();
             state.busy += 1;
             reporting.iter().for_each(|run| watch::report_sent(&mut state, run));
-            let change = Change { at: state.now, event: event.clone() };
             drop(state);
             let (universe_of_it, tenant, reporting) = (universe.clone(), tenant.clone(), reporting.clone());
+            let letter = letter.clone();
             universe.spawn(None, async move {
-                deliver(&universe_of_it, function.name, tenant, change).await;
+                deliver(&universe_of_it, function.name, tenant, &letter).await;
                 let mut state = universe_of_it.lock();
                 state.busy -= 1;
                 reporting.iter().for_each(|run| watch::report_heard(&mut state, run));
@@ -89,7 +128,7 @@ fn run_of_report(event: &Event) -> Option<String> {
     Some(places::job(&uid, &job).to_string())
 }
 
-async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc<str>>, change: Change) {
+async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc<str>>, letter: &Letter) {
     let (delay, poison) = {
         let mut state = universe.lock();
         let delay = if state.strikes(Fault::Late) {
@@ -103,13 +142,12 @@ async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc
     };
     let delay = universe.seconds(delay.start, delay.end);
     universe.clock.sleep(delay).await;
-    let id = universe.lock().store.version;
-    let mut delivery = Delivery { id, subscriber: function.to_owned(), attempts: 0, change, error: String::new() };
-    while delivery.attempts < MAX_ATTEMPTS {
+    let mut attempts = 0;
+    while attempts < MAX_ATTEMPTS {
         let settings = universe.scenario.settings.clone();
         let pid = universe.begin(function, tenant.as_deref(), Fault::Crash);
-        let answer =
-            async { if poison { None } else { call(universe, pid, function, &settings, request(&delivery)).await } };
+        let sent = letter.request(function, attempts);
+        let answer = async { if poison { None } else { call(universe, pid, function, &settings, sent).await } };
         let status = tokio::select! {
             biased;
             answer = answer => answer.map(|response| response.status()),
@@ -118,17 +156,17 @@ async fn deliver(universe: &Universe, function: &'static str, tenant: Option<Arc
         if acknowledged(universe, function, status) {
             break;
         }
-        delivery.attempts += 1;
-        let wait = Duration::from_millis(100 << delivery.attempts.min(8));
+        attempts += 1;
+        let wait = Duration::from_millis(100 << attempts.min(8));
         universe.clock.sleep(wait).await;
     }
-    let given_up = delivery.attempts == MAX_ATTEMPTS;
-    if given_up && let Ok(letter) = dead_letter(&delivery).await {
+    let given_up = attempts == MAX_ATTEMPTS;
+    if given_up && let Ok(dead) = dead_letter(&letter.delivery(function, attempts)).await {
         let mut state = universe.lock();
         state.remark("given up", function);
-        watch::given_up(&mut state, &delivery.change.event);
-        state.happened.push(Event::message(places::DEAD_LETTER, &letter));
-        if let Some(run) = run_of_report(&delivery.change.event) {
+        watch::given_up(&mut state, &letter.change.event);
+        state.happened.push(Event::message(places::DEAD_LETTER, &dead));
+        if let Some(run) = run_of_report(&letter.change.event) {
             watch::report_lost(&mut state, &run);
         }
     }
@@ -181,7 +219,10 @@ async fn timer(universe: Universe, function: &'static str, every: Duration) {
     let first = universe.seconds(0.0, every.as_secs_f64());
     universe.clock.sleep(first).await;
     loop {
-        let times = 1 + u32::from(universe.strikes(Fault::DoubleTimer));
+        let mut times = 1 + u32::from(universe.strikes(Fault::DoubleTimer));
+        if universe.idle() {
+            times = 0;
+        }
         for _ in 0..times {
             let task = {
                 let universe = universe.clone();

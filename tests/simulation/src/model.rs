@@ -3,10 +3,14 @@
 
 use crate::universe::Universe;
 use async_trait::async_trait;
-use domain::{Item, ItemError, JobId, Outcome, OutcomeStatus, Scores};
+use domain::{Item, ItemError, JobId, Molecule, Outcome, OutcomeStatus, Scores};
 use platform::Clock;
 use predict_worker::{Attempt, Ended, Error, ItemFile, ModelRunner, Task};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// What an item does to the model.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +34,17 @@ pub fn temper(luck: u64, name: &str) -> Temper {
         10 => Temper::Deadly,
         _ => Temper::Good,
     }
+}
+
+thread_local! {
+    static MOLECULES: RefCell<HashMap<String, Option<Molecule>>> = RefCell::default();
+}
+
+/// Which molecule it is, as the worker tells; worked out once, since all worlds have the same few.
+fn molecule(smiles: &str) -> Option<Molecule> {
+    MOLECULES.with_borrow_mut(|known| {
+        known.entry(smiles.to_owned()).or_insert_with(|| service::runs::reuse::molecule(smiles)).clone()
+    })
 }
 
 pub struct Model {
@@ -79,7 +94,7 @@ impl Model {
                     error: None,
                     simulated: true,
                     cached: false,
-                    molecule: None,
+                    molecule: item.smiles.as_deref().and_then(molecule),
                     provenance: BTreeMap::new(),
                 })
             }

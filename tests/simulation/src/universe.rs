@@ -5,7 +5,7 @@ use crate::{
     executor::Task,
     faults::{Fault, Faults},
     scenario::Scenario,
-    store::{Port, Store},
+    store::{Port, Store, StoredDoc},
     trace::{Trace, clock_face},
     watch::Watch,
 };
@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde_json::Value;
 use service::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
@@ -134,6 +135,22 @@ impl Universe {
         self.lock().strikes(fault)
     }
 
+    /// True where a sweep would find nothing to look after, and mostly is not worth its time: no run is unfinished, and
+    /// nothing is kept to be looked at once more. One in eight takes place all the same.
+    pub fn idle(&self) -> bool {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let kept = |name: &String| {
+            ["ended_early/", "purged/", "pools/"].iter().any(|folder| name.starts_with(folder))
+                || name.contains("/deliveries/")
+        };
+        let held =
+            |doc: &StoredDoc| doc.body.get("leases").and_then(Value::as_array).is_none_or(|held| !held.is_empty());
+        let nothing =
+            state.watch.unfinished.is_empty() && !state.store.docs.iter().any(|(name, doc)| kept(name) && held(doc));
+        nothing && state.random.random_ratio(7, 8)
+    }
+
     /// A number of seconds between two bounds.
     pub fn seconds(&self, from: f64, to: f64) -> Duration {
         Duration::from_secs_f64(self.lock().random.random_range(from..=to))
@@ -194,7 +211,7 @@ impl Universe {
             verifier: self.verifier.clone(),
             resolver: self.resolver.clone(),
             limiter: Limiter::default(),
-            accounts: Recent::default(),
+            recent: Recent::default(),
             settings: settings.clone(),
         }
     }

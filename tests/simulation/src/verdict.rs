@@ -121,7 +121,7 @@ fn judge_results(universe: &Universe, run: &Run) {
     if let Some(token) = run.results {
         let files = ["ranked.ndjson", "orders.idx", "layout.json", "results.csv", "batch_results.json"];
         for file in files {
-            let path = format!("{}/{}{file}", places::ARTIFACTS, places::final_results(&run.uid, id, token));
+            let path = format!("{}/{}{file}", places::ARTIFACTS, places::final_results(&run.uid, id, token).as_str());
             let there = universe.lock().store.objects.contains_key(&path);
             expect(universe, there, || format!("{path} is not there"));
         }

@@ -96,8 +96,6 @@ fn paths_are_made_in_one_room() {
         "shared/service/src/events/object.rs",
         // The object of a link that the laptop's store signed, which is checked with its signature.
         "infra/local/src/serve.rs",
-        // The laptop's own events.
-        "infra/local/src/deliver.rs",
     ];
     let makers = ["Collection::root(", "DocPath::parse(", "BlobPath::new("];
     are(with(&files(), &makers), &made, "who makes paths");

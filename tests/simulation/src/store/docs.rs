@@ -5,6 +5,7 @@ use crate::universe::{Pid, State};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use domain::safeguard::{Safeguard, holds};
+use local::subscribers;
 use platform::{
     DocPath, Document, Error, Query, Result, Version, Write,
     docs::{Body, Content, Direction, DocsCore, Number, Scope},
@@ -18,6 +19,8 @@ use std::{cmp::Ordering, sync::Arc};
 pub struct StoredDoc {
     pub path: DocPath,
     pub body: Arc<Body>,
+    /// The same as JSON, as it is read.
+    text: String,
     pub version: i64,
     pub updated_at: DateTime<Utc>,
 }
@@ -26,7 +29,7 @@ impl StoredDoc {
     fn document(&self) -> Document {
         Document {
             path: self.path.clone(),
-            content: Content::Fields((*self.body).clone()),
+            content: Content::Text(self.text.clone()),
             version: Version(self.version.to_string()),
             updated_at: self.updated_at,
         }
@@ -99,10 +102,10 @@ fn commit(state: &mut State, pid: Pid, writes: Vec<Write>) -> Result<Vec<Version
             return Err(Error::Conflict(path.to_string()));
         }
     }
-    Ok(writes.into_iter().map(|write| apply(state, pid, write)).collect())
+    writes.into_iter().map(|write| apply(state, pid, write)).collect()
 }
 
-fn apply(state: &mut State, pid: Pid, write: Write) -> Version {
+fn apply(state: &mut State, pid: Pid, write: Write) -> Result<Version> {
     let now = state.now;
     let (path, body) = match write {
         Write::Create { path, body } | Write::Replace { path, body, .. } => (path, Some(Arc::new(body))),
@@ -111,7 +114,8 @@ fn apply(state: &mut State, pid: Pid, write: Write) -> Version {
     let version = state.store.next_version();
     let before = match &body {
         Some(body) => {
-            let doc = StoredDoc { path: path.clone(), body: body.clone(), version, updated_at: now };
+            let text = serde_json::to_string(&**body)?;
+            let doc = StoredDoc { path: path.clone(), body: body.clone(), text, version, updated_at: now };
             state.store.docs.insert(path.as_str().to_owned(), doc)
         }
         None => state.store.docs.remove(path.as_str()),
@@ -119,10 +123,18 @@ fn apply(state: &mut State, pid: Pid, write: Write) -> Version {
     let before = before.map(|doc| doc.body);
     if before.is_some() || body.is_some() {
         crate::watch::document_written(state, pid, &path, before.as_deref(), body.as_deref());
-        let own = |body: &Arc<Body>| (**body).clone();
-        state.happened.push(Event::Document { path, before: before.as_ref().map(own), after: body.as_ref().map(own) });
+        if is_told(&path) {
+            let own = |body: &Arc<Body>| (**body).clone();
+            let (before, after) = (before.as_ref().map(own), body.as_ref().map(own));
+            state.happened.push(Event::Document { path, before, after });
+        }
     }
-    Version(if body.is_some() { version.to_string() } else { String::new() })
+    Ok(Version(if body.is_some() { version.to_string() } else { String::new() }))
+}
+
+/// Whether anybody is told of what happens to this document.
+fn is_told(path: &DocPath) -> bool {
+    !subscribers(&Event::Document { path: path.clone(), before: None, after: Some(Body::new()) }).is_empty()
 }
 
 fn select<'a>(store: &'a Store, query: &Query) -> Result<Vec<&'a StoredDoc>> {

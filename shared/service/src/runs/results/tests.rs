@@ -147,10 +147,10 @@ async fn what_is_written_does_not_depend_on_what_was_spilled_and_nothing_spilled
     for (token, block) in [(1, 1), (2, 1 << 20)] {
         let folder = Folder::of_token(&run, token);
         write::gather(docs, blobs, &run, &folder, "spill", held(block)).await.unwrap();
-        let objects = blobs.list(places::ARTIFACTS, &folder.0, None, 100).await.unwrap();
+        let objects = blobs.list(places::ARTIFACTS, folder.0.as_str(), None, 100).await.unwrap();
         let mut contents = vec![];
         for object in objects {
-            let name = object.path.name().strip_prefix(&folder.0).unwrap().to_owned();
+            let name = object.path.name().strip_prefix(folder.0.as_str()).unwrap().to_owned();
             contents.push((name, blobs.get(&object.path, u64::MAX).await.unwrap()));
         }
         written.push(contents);

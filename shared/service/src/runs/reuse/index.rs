@@ -5,7 +5,7 @@
 //! pack index), and one that is written as it was is known without working out its canonical SMILES.
 
 use crate::{
-    places,
+    places::{self, Prefix},
     runs::{
         sort::{Records, Sorter},
         upload::Upload,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The body of a document.
 pub type Body = Map<String, Value>;
@@ -26,12 +26,12 @@ pub struct Collection(String);
 impl Collection {
     /// A collection at the root.
     pub fn root(name: &str) -> Self {
-        Collection(segment(name))
+        Collection(segment(name).into_owned())
     }
 
     /// The document `id` of this collection. Characters that mean something in a path are escaped.
     pub fn doc(&self, id: &str) -> DocPath {
-        DocPath(format!("{}/{}", self.0, segment(id)))
+        DocPath(join(&self.0, &segment(id)))
     }
 
     pub fn as_str(&self) -> &str {
@@ -53,7 +53,7 @@ impl DocPath {
 
     /// A collection below this document.
     pub fn collection(&self, name: &str) -> Collection {
-        Collection(format!("{}/{}", self.0, segment(name)))
+        Collection(join(&self.0, &segment(name)))
     }
 
     /// The collection that holds this document.
@@ -83,15 +83,23 @@ impl fmt::Display for DocPath {
 }
 
 /// One path segment: `/` and `%` percent-encoded, and the names Firestore keeps for itself made harmless.
-fn segment(text: &str) -> String {
-    let escaped = text.replace('%', "%25").replace('/', "%2F");
-    match escaped.as_str() {
-        "" => "%00".to_owned(),
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        reserved if reserved.starts_with("__") => format!("%5F{}", &reserved[1..]),
+fn segment(text: &str) -> Cow<'_, str> {
+    let escaped = if text.contains(['%', '/']) {
+        Cow::Owned(text.replace('%', "%25").replace('/', "%2F"))
+    } else {
+        Cow::Borrowed(text)
+    };
+    match &*escaped {
+        "" => "%00".into(),
+        "." => "%2E".into(),
+        ".." => "%2E%2E".into(),
+        reserved if reserved.starts_with("__") => format!("%5F{}", &reserved[1..]).into(),
         _ => escaped,
     }
+}
+
+fn join(path: &str, segment: &str) -> String {
+    [path, "/", segment].concat()
 }
 
 /// Which state of a document was read. Opaque: only equality means something.
@@ -284,10 +292,15 @@ impl Docs {
 
     /// All writes or none, at most [`MAX_WRITES`].
     pub async fn commit(&self, writes: Vec<Write>) -> Result<()> {
+        self.versions(writes).await.map(|_| ())
+    }
+
+    /// The same; the new versions, in the order of the writes.
+    pub async fn versions(&self, writes: Vec<Write>) -> Result<Vec<Version>> {
         if writes.len() > MAX_WRITES {
             return Err(Error::Invalid(format!("a commit of {} writes; {MAX_WRITES} is the most", writes.len())));
         }
-        self.0.commit(writes).await.map(|_| ())
+        self.0.commit(writes).await
     }
 
     /// The matching documents in the query's order.

@@ -141,7 +141,7 @@ fn looks(parts: &Parts) -> bool {
 /// The user's account: for who only looks at something, as it was a moment ago.
 async fn account(parts: &Parts, world: &World, uid: &Uid) -> platform::Result<Known> {
     if looks(parts) {
-        return world.accounts.read(&world.docs, uid, world.clock.now()).await;
+        return world.recent.account(&world.docs, uid, world.clock.now()).await;
     }
     Known::read(&world.docs, uid).await
 }

@@ -129,7 +129,7 @@ impl Config {
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
             limiter: Limiter::default(),
-            accounts: Recent::default(),
+            recent: Recent::default(),
             settings: Arc::new(self.settings),
         })
     }
@@ -148,7 +148,7 @@ impl World {
             verifier: Arc::new(verifier),
             resolver: Resolver::system(),
             limiter: Limiter::default(),
-            accounts: Recent::default(),
+            recent: Recent::default(),
             settings: Arc::new(settings),
         }
     }

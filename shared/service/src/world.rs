@@ -19,7 +19,7 @@ pub struct World {
     pub verifier: Arc<Verifier>,
     pub resolver: Resolver,
     pub limiter: Limiter,
-    pub accounts: Recent,
+    pub recent: Recent,
     pub settings: Arc<Settings>,
 }
 

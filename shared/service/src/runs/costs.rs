@@ -1,7 +1,7 @@
 //! What a run will take, told before it is run: from the model's built-in times, what was learned of them from finished
 //! shards, and the library's sizes. A submission is planned by this, and an estimate tells the same.
 
-use super::{library::Sizes, reports::REPORT_LIMIT, shards};
+use super::{library::Sizes, reports::REPORT_LIMIT, shards, submit::Ports};
 use crate::{World, chain, places};
 use domain::{
     CostProfile, JobId, Learned, MeasuredItem, Measurement, OutcomeStatus, Plan, Planning, Report, Run, Shard,
@@ -25,6 +25,17 @@ pub async fn learned(docs: &Docs, model: &dyn Model) -> Option<Learned> {
             None
         }
     }
+}
+
+/// The same, as it was a moment ago: by what is estimated, a submission is planned.
+pub async fn lately_learned(ports: &Ports<'_>, model: &dyn Model) -> Option<Learned> {
+    let now = ports.clock.now();
+    if let Some(known) = ports.recent.learned(model.name(), now) {
+        return known;
+    }
+    let learned = learned(ports.docs, model).await;
+    ports.recent.keep_learned(model.name(), now, learned.clone());
+    learned
 }
 
 /// The plan of a run of these items.
@@ -98,10 +109,13 @@ async fn try_to_learn(world: &World, uid: &Uid, job: &JobId, shard: &Shard) -> R
     if !learned.learn(&measured, now) {
         return Ok(());
     }
+    let taught = learned.clone();
     match known {
         Some(known) => world.docs.replace(&Versioned { value: learned, ..known }).await,
         None => world.docs.create(&path, &learned).await,
-    }
+    }?;
+    world.recent.keep_learned(model.name(), world.clock.now(), Some(taught));
+    Ok(())
 }
 
 /// What a shard's last report tells of times. Nothing where not one undisturbed attempt on the pool's GPUs ran all of it,

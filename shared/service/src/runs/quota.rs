@@ -3,8 +3,9 @@
 //! both take the last place. What ends in between only leaves more room.
 
 use crate::{Caller, Problem, places};
+use chrono::{DateTime, Utc};
 use domain::{Account, Demanded, Exceeded, Holding, JobType, LimitKind, Limits, Run, Status, Tier, Timestamp, Uid};
-use platform::{Docs, Number, Query, Result, Versioned, Write};
+use platform::{Docs, Number, Query, Result, Version, Versioned, Write};
 use serde_json::json;
 
 mod recent;
@@ -35,6 +36,10 @@ pub struct Known {
 pub struct Room {
     known: Known,
     holding: Holding,
+    /// When that was counted, and whether this submission did.
+    counted: DateTime<Utc>,
+    anew: bool,
+    batch: bool,
     tier: Tier,
     limits: Limits,
 }
@@ -42,7 +47,7 @@ pub struct Room {
 impl Known {
     /// The account of a user who has none.
     pub fn none(uid: &Uid) -> Self {
-        let (path, version) = (places::account(uid), platform::Version(String::new()));
+        let (path, version) = (places::account(uid), Version(String::new()));
         let account = Versioned { path, value: Account::default(), version, updated_at: Default::default() };
         Known { account, exists: false }
     }
@@ -64,24 +69,62 @@ impl Known {
 }
 
 impl Room {
-    /// Counts what the runs of the user hold, whose account was read before: what is committed after that reading makes
-    /// the commit fail, what was before is counted here. `claimed` is the tier that a verified token of this request
-    /// claims; `limited` whether limits hold.
-    pub async fn of(
-        docs: &Docs,
-        uid: &Uid,
-        mut known: Known,
-        batch: bool,
-        claimed: Option<Tier>,
-        limited: bool,
-        now: Timestamp,
-    ) -> Result<Self> {
+    /// The room of a user whose account was read before, once it is known what their runs hold. `claimed` is the tier that
+    /// a verified token of this request claims; `limited` whether limits hold.
+    pub fn new(mut known: Known, batch: bool, claimed: Option<Tier>, limited: bool) -> Self {
         let tier = known.account.value.tier(claimed);
         if claimed.is_some() {
             known.account.value.claimed_tier = claimed;
         }
         let limits = if limited { tier.limits() } else { NONE };
-        Ok(Room { known, holding: holding(docs, uid, batch, now).await?, tier, limits })
+        let (holding, counted) = (Holding::default(), DateTime::UNIX_EPOCH);
+        Room { known, holding, counted, anew: false, batch, tier, limits }
+    }
+
+    /// Counts what the user's runs hold: what is committed after the account was read makes the commit fail, what was
+    /// before is counted here.
+    pub async fn count(&mut self, docs: &Docs, uid: &Uid, now: DateTime<Utc>) -> Result<()> {
+        let (concurrent, gpu_seconds) =
+            futures::try_join!(unfinished(docs, uid, self.batch), charged(docs, uid, now.into()))?;
+        self.holding = Holding { concurrent, gpu_seconds };
+        (self.counted, self.anew) = (now, true);
+        Ok(())
+    }
+
+    /// The same by what this instance counted a moment ago, where the account still is as it left it. False where it has
+    /// to be counted.
+    pub fn recall(&mut self, recent: &Recent, uid: &Uid, now: DateTime<Utc>) -> bool {
+        let known = recent.holding(uid, self.batch, &self.known.account.version, now);
+        if let Some((counted, holding)) = known {
+            (self.counted, self.holding) = (counted, holding);
+        }
+        known.is_some()
+    }
+
+    /// Asks whether there is room, once more where it was recalled and there was none.
+    pub async fn grants(
+        &mut self,
+        docs: &Docs,
+        uid: &Uid,
+        now: DateTime<Utc>,
+        asked: impl Fn(&mut Room) -> Result<(), Box<Exceeded>>,
+    ) -> Result<(), Problem> {
+        match asked(self) {
+            Err(_) if !self.anew => {
+                self.count(docs, uid, now).await?;
+                asked(self)
+            }
+            outcome => outcome,
+        }
+        .map_err(|exceeded| (*exceeded).into())
+    }
+
+    /// Keeps what the user's runs hold now that this run is one of them: the commit with [`Room::write`] left the
+    /// account at this version.
+    pub fn keep(&self, recent: &Recent, run: &Run, version: Version) {
+        let Holding { concurrent, gpu_seconds } = self.holding;
+        let holding = Holding { concurrent: concurrent + 1, gpu_seconds: gpu_seconds + run.charged_gpu_seconds };
+        recent.keep(&run.uid, self.batch, version, self.counted, holding);
     }
 
     /// The most ligands a batch may have.
@@ -147,11 +190,6 @@ pub async fn charged(docs: &Docs, uid: &Uid, now: Timestamp) -> Result<f64> {
     let month = Query::collection(places::jobs(uid)).equals("month", now.month());
     let [seconds] = docs.aggregate(&month, [Number::Sum("charged_gpu_seconds")]).await?;
     Ok(seconds)
-}
-
-async fn holding(docs: &Docs, uid: &Uid, batch: bool, now: Timestamp) -> Result<Holding> {
-    let (concurrent, gpu_seconds) = futures::try_join!(unfinished(docs, uid, batch), charged(docs, uid, now))?;
-    Ok(Holding { concurrent, gpu_seconds })
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
         outcome => outcome?,
     };
     let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
-    let learned = costs::learned(ports.docs, submission.model).await;
+    let learned = costs::lately_learned(ports, submission.model).await;
     let mut runs = vec![];
     for strategy in Strategy::ALL {
         submission.strategy = strategy;

@@ -40,7 +40,8 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
         let now = world.clock.now().into();
         let (uid, limited) = (&caller.uid, world.settings.limits);
         let known = Known::read(&world.docs, uid).await?;
-        let mut room = Room::of(&world.docs, uid, known, true, caller.claimed_tier, limited, now).await?;
+        let mut room = Room::new(known, true, caller.claimed_tier, limited);
+        room.count(&world.docs, uid, world.clock.now()).await?;
         room.for_any(true, now).map_err(|exceeded| *exceeded)?;
         let mut run = prepare(world, &first.value, caller.claimed_tier).await?;
         run.weight = room.weight();

@@ -5,7 +5,7 @@ use super::{reports::REPORT_LIMIT, shards};
 use crate::places;
 use domain::{Item, JobType, Outcome, OutcomeStatus, Plan, Report, ResultRow, Run, Scores, Shard, Uid};
 use futures::{Stream, StreamExt, TryStreamExt, future::try_join};
-use platform::{Blobs, Docs, Error, Result};
+use platform::{BlobPath, Blobs, Docs, Error, Result};
 use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},

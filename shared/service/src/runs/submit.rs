@@ -6,7 +6,7 @@ use super::{
     delete::remove_from,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands, Reading},
-    quota::{Known, Room},
+    quota::{Known, Recent, Room},
     reuse::{self, Question},
 };
 use crate::{
@@ -54,8 +54,22 @@ impl Submission {
             Some(known) => known,
             None => Known::read(ports.docs, &self.uid).await?,
         };
-        let (now, limited) = (ports.clock.now().into(), ports.settings.limits);
-        Room::of(ports.docs, &self.uid, known, self.batch, self.claimed_tier, limited, now).await
+        let mut room = Room::new(known, self.batch, self.claimed_tier, ports.settings.limits);
+        room.count(ports.docs, &self.uid, ports.clock.now()).await?;
+        Ok(room)
+    }
+
+    /// The same, without counting where this instance knows what the user's runs hold.
+    async fn recalled_room(&mut self, ports: &Ports<'_>) -> platform::Result<Room> {
+        let now = ports.clock.now();
+        if let Some(known) = &self.account {
+            let mut room = Room::new(known.clone(), self.batch, self.claimed_tier, ports.settings.limits);
+            if room.recall(ports.recent, &self.uid, now) {
+                self.account = None;
+                return Ok(room);
+            }
+        }
+        self.room(ports).await
     }
 }
 
@@ -77,14 +91,15 @@ pub struct Ports<'a> {
     pub clock: &'a Clock,
     pub ids: &'a Ids,
     pub limiter: &'a Limiter,
+    pub recent: &'a Recent,
     pub settings: &'a Settings,
 }
 
 impl World {
     /// The part of the world that submitting touches.
     pub fn submitting(&self) -> Ports<'_> {
-        let World { docs, blobs, clock, ids, limiter, settings, .. } = self;
-        Ports { docs, blobs, clock, ids, limiter, settings }
+        let World { docs, blobs, clock, ids, limiter, recent, settings, .. } = self;
+        Ports { docs, blobs, clock, ids, limiter, recent, settings }
     }
 }
 
@@ -136,23 +151,39 @@ fn refusal(errors: &[FieldError]) -> Problem {
 }
 
 /// Takes a request in; nothing is written before every row was judged. With a key: the same request again gets the first
-/// answer, another body under the key is refused.
+/// answer, another body under the key is refused. Of a single prediction, which is quickly judged, the commit finds out
+/// whether the key was used: what is refused before that is looked for then.
 pub async fn submit(
     ports: &Ports<'_>,
-    mut submission: Submission,
+    submission: Submission,
     ligands: Ligands,
     on_invalid: OnInvalid,
     repeatable: Option<Repeatable>,
 ) -> Result<Run, Problem> {
     let repeatable = repeatable.filter(|_| holds(Safeguard::IdempotencyKey));
-    let purpose = if submission.batch { "submit-batch" } else { "submit" };
-    let mut repeat = repeatable.map(|again| Repeat::new(&submission.uid, purpose, again, ports.clock));
-    if let Some(run) = repeated(ports, &submission.uid, repeat.as_mut()).await? {
+    let (uid, batch) = (submission.uid.clone(), submission.batch);
+    let purpose = if batch { "submit-batch" } else { "submit" };
+    let mut repeat = repeatable.map(|again| Repeat::new(&uid, purpose, again, ports.clock));
+    if batch && let Some(run) = repeated(ports, &uid, repeat.as_mut()).await? {
         return Ok(run);
     }
+    match take_in(ports, submission, ligands, on_invalid, &mut repeat).await {
+        Err(refused) if !batch => repeated(ports, &uid, repeat.as_mut()).await?.ok_or(refused),
+        outcome => outcome,
+    }
+}
+
+async fn take_in(
+    ports: &Ports<'_>,
+    mut submission: Submission,
+    ligands: Ligands,
+    on_invalid: OnInvalid,
+    repeat: &mut Option<Repeat>,
+) -> Result<Run, Problem> {
     let _reading = reading(ports, &submission.uid, &ligands)?;
-    let mut room = submission.room(ports).await?;
-    room.for_any(submission.batch, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+    let (uid, now) = (submission.uid.clone(), || ports.clock.now());
+    let mut room = submission.recalled_room(ports).await?;
+    room.grants(ports.docs, &uid, now(), |room| room.for_any(submission.batch, now().into())).await?;
     let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
     let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
     let question = Question::of(ports, &submission).await?;
@@ -163,7 +194,7 @@ pub async fn submit(
     };
     runnable(&judged, &ligands, on_invalid)?;
     let reuse = reuse::look(ports, &submission.uid, question, &mut judged).await?;
-    let learned = costs::learned(ports.docs, submission.model).await;
+    let learned = costs::lately_learned(ports, submission.model).await;
     let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
     run.weight = room.weight();
     if let Ligands::One(row) = &ligands {
@@ -173,7 +204,7 @@ pub async fn submit(
         run.item = judged.first.take();
     }
     within_budget(&run)?;
-    room.clone().take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
+    room.grants(ports.docs, &uid, now(), |room| room.clone().take(&run, now().into())).await?;
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
     write_files(ports, &submission, &run.job_id).await?;
     if submission.batch {
@@ -185,13 +216,16 @@ pub async fn submit(
         }
     }
     for _ in 0..ATTEMPTS {
-        room.take(&run, ports.clock.now().into()).map_err(|exceeded| *exceeded)?;
-        let mut writes = vec![Write::create(places::job(&run.uid, &run.job_id), &run)?, room.write()?];
-        if let Some(repeat) = &repeat {
+        room.grants(ports.docs, &uid, now(), |room| room.take(&run, now().into())).await?;
+        let mut writes = vec![room.write()?, Write::create(places::job(&run.uid, &run.job_id), &run)?];
+        if let Some(repeat) = repeat.as_ref() {
             writes.push(repeat.remember(Kept::Run(run.job_id.clone()))?);
         }
-        match ports.docs.commit(writes).await {
-            Ok(()) => {
+        match ports.docs.versions(writes).await {
+            Ok(versions) => {
+                if let Some(of_account) = versions.into_iter().next() {
+                    room.keep(ports.recent, &run, of_account);
+                }
                 tracing::info!(job.id = %run.job_id, model = run.model, items = run.items, "run submitted");
                 return Ok(run);
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    World,
     runs::{
         self,
         library::Ligands,
@@ -218,4 +219,46 @@ async fn what_an_operator_wrote_into_an_account_survives_a_submission() {
     single(&bench).await.unwrap();
     let account: Account = bench.account("u1").await;
     assert_eq!((account.tier, &account.other["note"]), (Some(Tier::Premium), &Value::from("paid")));
+}
+
+/// A prediction by who was let in by the account as it is, on one instance of those there are.
+async fn let_in(bench: &Bench, instance: &World) -> std::result::Result<Run, Refusal> {
+    let account = Some(Known::read(&bench.world.docs, &user("u1")).await.unwrap());
+    let submission = Submission { account, ..submission("u1", false) };
+    let outcome = submit::submit(&instance.submitting(), submission, rows(1), OnInvalid::Reject, None).await;
+    outcome.map_err(|problem| (problem.status().as_u16(), None))
+}
+
+#[tokio::test]
+async fn what_was_counted_a_moment_ago_is_counted_anew_before_anybody_is_refused() {
+    let bench = of_tier(Tier::Default).await;
+    let first = let_in(&bench, &bench.world).await.unwrap();
+    let_in(&bench, &bench.world).await.unwrap();
+    assert_eq!(let_in(&bench, &bench.world).await.unwrap_err().0, 429);
+    end(&bench, &first).await;
+    assert!(let_in(&bench, &bench.world).await.is_ok(), "one has ended since");
+}
+
+#[tokio::test]
+async fn what_another_instance_took_in_between_is_counted() {
+    let bench = of_tier(Tier::Default).await;
+    let other = World { recent: Recent::default(), ..bench.world.clone() };
+    let_in(&bench, &bench.world).await.unwrap();
+    let_in(&bench, &other).await.unwrap();
+    assert_eq!(let_in(&bench, &bench.world).await.unwrap_err().0, 429);
+    assert_eq!(bench.runs("u1").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_where_there_is_room_for_nothing_more() {
+    let bench = of_tier(Tier::Default).await;
+    let under_key = async || {
+        let again = submit::repeatable(Some("k".into()), "digest".into());
+        let (ports, wanted) = (bench.world.submitting(), submission("u1", false));
+        submit::submit(&ports, wanted, rows(1), OnInvalid::Reject, again).await.map(|run| run.job_id)
+    };
+    let first = under_key().await.unwrap();
+    single(&bench).await.unwrap();
+    assert_eq!(single(&bench).await.unwrap_err(), refused(429, "concurrent_jobs"));
+    assert_eq!(under_key().await.unwrap(), first);
 }

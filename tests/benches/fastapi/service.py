@@ -1,10 +1,10 @@
 """What `submit-prediction` does, as one would write it with FastAPI, to be measured beside it.
 
-It asks Firestore the same six questions in the same order over gRPC. Where the Rust service has rules of its own, this
-one does the cheapest thing that is still a check: a SMILES is matched against a grammar of its tokens and its
-parentheses and ring digits are counted, where the other one checks valences and aromaticity too; and it does not look
-for the answer among the user's earlier results. Neither publishes anything: what happens next follows from the
-document. Configuration is the same as that of the functions.
+It asks Firestore six questions over gRPC, one after the other, as the Rust service does the first time. Where the Rust
+service has rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a
+grammar of its tokens and its parentheses and ring digits are counted, where the other one checks valences and
+aromaticity too; and it does not look for the answer among the user's earlier results. Neither publishes anything: what
+happens next follows from the document. Configuration is the same as that of the functions.
 """
 
 import asyncio

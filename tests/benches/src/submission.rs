@@ -24,9 +24,8 @@ const BEFORE: usize = 300;
 const RATE: f64 = 40.0;
 /// How many times our processor time the other service has to take.
 const TIMES: f64 = 8.0;
-/// Questions that a submission asks Firestore: the account, the key, a count, a sum, what was learned of the model, and
-/// the commit.
-const ROUND_TRIPS: u32 = 6;
+/// Who sends them: each another user, or a few users one after the other, as a script of theirs would.
+const USERS: [(&str, usize); 2] = [("each of another user", REQUESTS), ("of 20 users in turn", 20)];
 
 /// What was found of one service.
 struct Found {
@@ -53,35 +52,51 @@ pub async fn measure() -> Outcome<Part> {
     // The emulator is a Java program: both services warm it up before either is measured.
     let mut found = vec![];
     for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
-        let warming = requests(&place, &format!("{name}-first"), BEFORE)?;
+        let warming = requests(&place, &format!("{name}-first"), BEFORE, BEFORE)?;
         let answers: Vec<_> = send(service.address, RATE, &warming).await?.into_iter().map(|(_, a)| a).collect();
         expect(name, 202, &answers)?;
     }
-    for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
-        found.push(measured(&place, name, service, &firestore).await?);
+    for (number, (_, users)) in USERS.iter().enumerate() {
+        for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
+            found.push(measured(&place, (&format!("{name}-{number}"), *users), service, &firestore).await?);
+        }
     }
-    let [ours, theirs] = &found[..] else { return Err("two services are compared".into()) };
     let mut part = Part::new('b');
-    let share = ours.figures.cpu / theirs.figures.cpu;
-    part.table(&ASKED, &[asked("processor time of a submission, in those of FastAPI", 1.0 / TIMES, share, "×")]);
-    let rows = [("submit-prediction", ours), ("FastAPI", theirs)].map(|(name, found)| {
-        let milliseconds = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
-        let Figures { cpu, p50, p99 } = found.figures;
-        let cells = [name.to_owned(), short(cpu * 1000.0), short(found.emulator * 1000.0)];
-        let cells = cells.into_iter().chain([milliseconds(p50), milliseconds(p99), short(found.mib)]);
-        cells.collect::<Vec<_>>()
+    let pairs: Vec<_> = found.chunks_exact(2).zip(USERS).collect();
+    let share = |pair: &[Found]| pair[0].figures.cpu / pair[1].figures.cpu;
+    let asked_for = pairs.iter().map(|(pair, (whose, _))| {
+        let what = format!("processor time of a submission, {whose}, in those of FastAPI");
+        asked(&what, 1.0 / TIMES, share(pair), "×")
     });
+    part.table(&ASKED, &asked_for.collect::<Vec<_>>());
+    let rows = pairs.iter().flat_map(|(pair, (whose, _))| {
+        [row(&format!("submit-prediction, {whose}"), &pair[0]), row(&format!("FastAPI, {whose}"), &pair[1])]
+    });
+    let rows: Vec<_> = rows.collect();
     part.table(&["", "CPU, ms", "CPU of the emulator, ms", "p50, ms", "p99, ms", "resident, MiB"], &rows);
+    let times: Vec<_> = pairs.iter().map(|(pair, _)| format!("{:.1}", 1.0 / share(pair))).collect();
     part.note(&format!(
-        "{REQUESTS} submissions at {RATE} a second, after {BEFORE} that were not measured; FastAPI takes {:.1} times the \
-         processor time. Both ask Firestore {ROUND_TRIPS} times over gRPC; ours also lists what earlier runs have answers in Cloud Storage.",
-        1.0 / share
+        "{REQUESTS} submissions at {RATE} a second, after {BEFORE} that were not measured; FastAPI takes {} times the \
+         processor time.",
+        times.join(" and ")
     ));
     Ok(part)
 }
 
-async fn measured(place: &Place, name: &str, service: &Service, firestore: &Emulator) -> Outcome<Found> {
-    let requests = requests(place, name, REQUESTS)?;
+fn row(name: &str, found: &Found) -> Vec<String> {
+    let milliseconds = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
+    let Figures { cpu, p50, p99 } = found.figures;
+    let cells = [name.to_owned(), short(cpu * 1000.0), short(found.emulator * 1000.0)];
+    cells.into_iter().chain([milliseconds(p50), milliseconds(p99), short(found.mib)]).collect()
+}
+
+async fn measured(
+    place: &Place,
+    (name, users): (&str, usize),
+    service: &Service,
+    firestore: &Emulator,
+) -> Outcome<Found> {
+    let requests = requests(place, name, REQUESTS, users)?;
     let before = cpu(firestore.id())?;
     let (figures, answers) = load(service.address, service.id(), RATE, &requests).await?;
     let emulator = (cpu(firestore.id())? - before) / REQUESTS as f64;
@@ -89,14 +104,14 @@ async fn measured(place: &Place, name: &str, service: &Service, firestore: &Emul
     Ok(Found { figures, emulator, mib: memory(service.id())?.0 })
 }
 
-/// A submission each of so many users, under a key.
-fn requests(place: &Place, name: &str, count: usize) -> Outcome<Vec<Request>> {
+/// So many submissions of so many users in turn, each under a key.
+fn requests(place: &Place, name: &str, count: usize, users: usize) -> Outcome<Vec<Request>> {
     let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligand_smiles": "CC(=O)Oc1ccccc1C(=O)O",
         "job_name": "aspirin", "parameters": {"seed": 1}});
     let body = body.to_string();
-    let request = |user: usize| {
-        let bearer = format!("Bearer {}", place.token(&format!("{name}-{user}"))?);
-        let key = format!("key-{user}");
+    let request = |number: usize| {
+        let bearer = format!("Bearer {}", place.token(&format!("{name}-{}", number % users))?);
+        let key = format!("key-{number}");
         let headers = [("authorization", &*bearer), ("content-type", "application/json"), ("idempotency-key", &key)];
         Ok(Request::bytes("POST", "/api/v1/predict", &headers, body.as_bytes()))
     };

@@ -230,3 +230,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_two_digit_ring_number_that_begins_with_0_is_refused_because_no_tool_reads_it() {
+    let refused = Ligand::parse("C%09CC%109CC%10").unwrap_err();
+    assert_eq!(refused.code(), "unreadable");
+    assert_eq!(parse("C%10CC%119CC%11C9C%10").heavy_atoms(), 7);
+}

@@ -66,7 +66,8 @@ impl Reader<'_> {
             b'#' => return self.symbol(Order::Triple),
             b'0'..=b'9' => return self.ring(usize::from(byte - b'0')),
             b'%' => {
-                let (tens, ones) = (self.digit()?, self.digit()?);
+                // `%09` is nothing that RDKit reads, nor what reads a ligand here to draw it.
+                let (tens, ones) = (self.digit().filter(|tens| *tens > 0)?, self.digit()?);
                 return self.ring(10 * usize::from(tens) + usize::from(ones));
             }
             letter => one_letter(letter)?,

@@ -43,7 +43,7 @@ thread_local! {
 /// Which molecule it is, as the worker tells; worked out once, since all worlds have the same few.
 fn molecule(smiles: &str) -> Option<Molecule> {
     MOLECULES.with_borrow_mut(|known| {
-        known.entry(smiles.to_owned()).or_insert_with(|| service::runs::reuse::molecule(smiles)).clone()
+        *known.entry(smiles.to_owned()).or_insert_with(|| service::runs::reuse::molecule(smiles))
     })
 }
 

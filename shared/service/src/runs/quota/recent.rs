@@ -73,8 +73,11 @@ impl Recent {
     }
 }
 
-/// Values and when they were read.
-struct Lately<K, V>(Arc<Mutex<HashMap<K, (DateTime<Utc>, V)>>>);
+/// Values by key, and when each was read.
+type Read<K, V> = HashMap<K, (DateTime<Utc>, V)>;
+
+/// Values that were read lately.
+struct Lately<K, V>(Arc<Mutex<Read<K, V>>>);
 
 impl<K: Eq + Hash, V: Clone> Lately<K, V> {
     fn get(&self, key: &K, now: DateTime<Utc>) -> Option<(DateTime<Utc>, V)> {

@@ -153,7 +153,8 @@ fn no_file_of_code_is_too_long() {
     assert_eq!(long.collect::<Vec<_>>(), Vec::<PathBuf>::new(), "these have more than {MOST_LINES} lines");
 }
 
-fn code(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Adds the files of code below a folder.
+pub fn code(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
         if name.starts_with('.') || name == "target" {

@@ -75,12 +75,11 @@ pub fn route(universe: &Universe, event: Event) {
     let reporting = run_of_report(&event);
     stranger::passes_by(universe, &event);
     let told = subscribers(&event);
-    let letter = {
-        let state = universe.lock();
-        let (at, id) = (state.now, state.store.version);
-        drop(state);
-        Arc::new(Letter::new(Change { at, event }, id))
-    };
+    if told.is_empty() {
+        return;
+    }
+    let (at, id) = universe.written_last();
+    let letter = Arc::new(Letter::new(Change { at, event }, id));
     for subscriber in told {
         let Some(function) = ALL.iter().find(|function| function.name == subscriber) else { continue };
         let times = {
@@ -219,10 +218,8 @@ async fn timer(universe: Universe, function: &'static str, every: Duration) {
     let first = universe.seconds(0.0, every.as_secs_f64());
     universe.clock.sleep(first).await;
     loop {
-        let mut times = 1 + u32::from(universe.strikes(Fault::DoubleTimer));
-        if universe.idle() {
-            times = 0;
-        }
+        let doubled = universe.strikes(Fault::DoubleTimer);
+        let times = if universe.idle() { 0 } else { 1 + u32::from(doubled) };
         for _ in 0..times {
             let task = {
                 let universe = universe.clone();

@@ -3,7 +3,6 @@
 use crate::universe::{State, Universe};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use service::places;
 use std::{collections::BTreeSet, time::Duration};
 
 /// The time between two sweeps, in seconds.
@@ -38,7 +37,6 @@ fn at_work(state: &State) -> BTreeSet<String> {
 }
 
 fn gpus_in_use(state: &State) -> u32 {
-    let pool = state.store.docs.get(places::pool().as_str());
-    let leases = pool.and_then(|pool| pool.body.get("leases")?.as_array()).into_iter().flatten();
-    leases.map(|lease| lease.get("held").and_then(Value::as_array).map_or(0, Vec::len) as u32).sum()
+    let held = |lease: &Value| lease.get("held").and_then(Value::as_array).map_or(0, Vec::len) as u32;
+    state.store.leases().iter().map(held).sum()
 }

@@ -5,7 +5,7 @@ use crate::{
     executor::Task,
     faults::{Fault, Faults},
     scenario::Scenario,
-    store::{Port, Store, StoredDoc},
+    store::{Port, Store},
     trace::{Trace, clock_face},
     watch::Watch,
 };
@@ -13,7 +13,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use serde_json::Value;
 use service::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
@@ -141,14 +140,17 @@ impl Universe {
         let mut state = self.lock();
         let state = &mut *state;
         let kept = |name: &String| {
-            ["ended_early/", "purged/", "pools/"].iter().any(|folder| name.starts_with(folder))
-                || name.contains("/deliveries/")
+            ["ended_early/", "purged/"].iter().any(|folder| name.starts_with(folder)) || name.contains("/deliveries/")
         };
-        let held =
-            |doc: &StoredDoc| doc.body.get("leases").and_then(Value::as_array).is_none_or(|held| !held.is_empty());
         let nothing =
-            state.watch.unfinished.is_empty() && !state.store.docs.iter().any(|(name, doc)| kept(name) && held(doc));
+            state.watch.unfinished.is_empty() && state.store.leases().is_empty() && !state.store.docs.keys().any(kept);
         nothing && state.random.random_ratio(7, 8)
+    }
+
+    /// The time, and the version of the latest write.
+    pub fn written_last(&self) -> (DateTime<Utc>, i64) {
+        let state = self.lock();
+        (state.now, state.store.version)
     }
 
     /// A number of seconds between two bounds.

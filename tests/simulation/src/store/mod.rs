@@ -18,6 +18,8 @@ use crate::{
 };
 use bytes::Bytes;
 use platform::{Error, ObjectMeta, Result};
+use serde_json::Value;
+use service::places;
 use std::collections::BTreeMap;
 
 /// Everything that is stored.
@@ -34,6 +36,12 @@ pub struct Store {
 }
 
 impl Store {
+    /// The leases of the pool of GPUs, as they are written.
+    pub fn leases(&self) -> &[Value] {
+        let pool = self.docs.get(places::pool().as_str());
+        pool.and_then(|pool| pool.body.get("leases")?.as_array()).map_or(&[], Vec::as_slice)
+    }
+
     fn next_version(&mut self) -> i64 {
         self.version += 1;
         self.version

@@ -19,13 +19,15 @@ use service::{
         shards::{self, ShardInput},
         upload::Upload,
     },
+    telemetry,
 };
 use std::collections::BTreeSet;
+use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
-/// Shard documents written in one commit, after their inputs; no more is held at once.
+/// Shard documents written in one commit, after their inputs; as many are filled meanwhile, and no more is held.
 const COMMIT: usize = 400;
 /// Objects written at once.
 const SIDE_BY_SIDE: usize = 32;
@@ -116,7 +118,7 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let mut groups = Open::all(plan);
     let path = places::positions(&run.uid, &run.job_id)?;
     let mut positions = Upload::begin(&world.blobs, path, PutOptions::default());
-    let mut filled = vec![];
+    let (mut filled, mut writing) = (vec![], None);
     for _ in 0..plan.all_items() {
         let item = items.next().await?;
         let item = item.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
@@ -129,14 +131,25 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
         }
         filled.extend(group.add(plan, item, listed).filter(|filled| !there.contains(&filled.input.shard)));
         if filled.len() == COMMIT {
-            write(world, run, &known.runs, std::mem::take(&mut filled)).await?;
+            written_beside(writing.take()).await?;
+            let (world, run, known, full) =
+                (world.clone(), run.clone(), known.runs.clone(), std::mem::take(&mut filled));
+            writing = Some(telemetry::beside(async move { write(&world, &run, &known, full).await }));
         }
     }
+    written_beside(writing).await?;
     write(world, run, &known.runs, filled).await?;
     if plan.is_grouped() {
         positions.finish().await?;
     }
     Ok(())
+}
+
+async fn written_beside(writing: Option<JoinHandle<Result<()>>>) -> Result<()> {
+    match writing {
+        Some(writing) => writing.await.map_err(|error| Error::internal("writing shards", error))?,
+        None => Ok(()),
+    }
 }
 
 /// Writes some shards: all their inputs, then their documents. `known` are the runs that have what is taken over.

@@ -2,7 +2,7 @@
 //! Remembers what it has seen, so that a molecule is run once. Reading files is
 //! [`crate::library`]'s work; chemistry is [`crate::ligand`]'s.
 
-mod repeats;
+mod first_reading;
 mod seen;
 
 use std::collections::{HashMap, HashSet};
@@ -12,8 +12,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::library::{Record, RowError, RowProblem, Structure};
-use crate::ligand::{Ligand, LigandError, canonical};
-pub use repeats::Repeats;
+use crate::ligand::{Ligand, LigandError, Plain, canonical};
+pub use first_reading::FirstReading;
 use seen::Seen;
 
 /// Rows that [`Curator::judge_all`] is best given at a time: enough for all cores, and little memory.
@@ -66,8 +66,10 @@ impl RejectReason {
 /// about 60 bytes beside its SMILES and name. Without a first reading of the library, all may.
 #[derive(Debug, Default)]
 pub struct Curator {
-    repeats: Option<Arc<Repeats>>,
+    first: Option<Arc<FirstReading>>,
     seen: Seen,
+    /// Rows judged.
+    judged: usize,
     accepted: usize,
 }
 
@@ -78,10 +80,11 @@ impl Curator {
         Self::default()
     }
 
-    /// A curator for a library that was read once before. Its verdicts are the same.
+    /// A curator for a library that was read once before, to which all of its rows come in their order. Its verdicts are
+    /// the same.
     #[must_use]
-    pub fn knowing(repeats: Arc<Repeats>) -> Self {
-        Self { repeats: Some(repeats), ..Self::default() }
+    pub fn knowing(first: Arc<FirstReading>) -> Self {
+        Self { first: Some(first), ..Self::default() }
     }
 
     /// Number of different ligands accepted so far.
@@ -92,19 +95,26 @@ impl Curator {
 
     /// Whether a ligand with this key may come again, or may have come before.
     fn may_repeat(&self, key: u64) -> bool {
-        self.repeats.as_ref().is_none_or(|repeats| repeats.possible(key))
+        self.first.as_ref().is_none_or(|first| first.is_repeated(key))
     }
 
     /// The verdict on a row that could be read.
     pub fn judge(&mut self, row: impl Into<Record>) -> Verdict {
-        read(row.into()).map_or_else(|refused| *refused, |read| self.admit(read))
+        self.judged += 1;
+        let known = self.first.as_ref().and_then(|first| first.plain(self.judged - 1));
+        read(row.into(), known).map_or_else(|refused| *refused, |read| self.admit(read))
     }
 
     /// The verdicts on the next rows of a library, in their order, the same as one by one. Works on all cores; a few
     /// thousand rows at a time keep them busy.
     pub fn judge_all(&mut self, rows: Vec<Result<Record, RowError>>) -> Vec<Verdict> {
-        let mut read: Vec<Result<Read, Box<Verdict>>> =
-            rows.into_par_iter().map(|row| row.map_err(|error| Box::new(error.into())).and_then(read)).collect();
+        let (begin, first) = (self.judged, self.first.as_deref());
+        self.judged += rows.len();
+        let judge = |(at, row): (usize, Result<Record, RowError>)| {
+            let known = first.and_then(|first| first.plain(begin + at));
+            row.map_err(|error| Box::new(error.into())).and_then(|row| read(row, known))
+        };
+        let mut read: Vec<Result<Read, Box<Verdict>>> = rows.into_par_iter().enumerate().map(judge).collect();
         self.order(&mut read);
         read.into_iter().map(|row| row.map_or_else(|refused| *refused, |read| self.admit(read))).collect()
     }
@@ -160,12 +170,14 @@ struct Read {
     ligand: Ligand,
 }
 
-/// Judges a row for itself, whatever else the library holds.
-fn read(record: Record) -> Result<Read, Box<Verdict>> {
+/// Judges a row for itself, whatever else the library holds; or recalls what is `known` of it.
+fn read(record: Record, known: Option<Plain>) -> Result<Read, Box<Verdict>> {
     let Record { row, name, structure } = record;
     let name = clean_name(name.as_deref(), row);
     let (parsed, smiles) = match structure {
-        Structure::Smiles(smiles) => (Ligand::parse(&smiles), smiles),
+        Structure::Smiles(smiles) => {
+            (known.map_or_else(|| Ligand::parse(&smiles), |known| Ok(Ligand::known(&smiles, known))), smiles)
+        }
         Structure::MolBlock(block) => (Ligand::from_mol_block(&block), String::new()),
     };
     let reason = match parsed {

@@ -16,6 +16,7 @@ pub use error::{LigandError, Note};
 pub use sdf::sdf_record;
 
 use fragments::Kept;
+pub(crate) use graph::Plain;
 
 /// Most heavy (non-hydrogen) atoms a ligand may have: Boltz-2 refuses affinity beyond it.
 pub const MAX_HEAVY_ATOMS: u32 = 128;
@@ -59,16 +60,23 @@ impl Ligand {
                 toolkit::guarded(|| fragments::keep(core))?
             }
         };
-        let mut notes = Vec::new();
-        if extension {
-            notes.push(Note::ExtensionRemoved);
-        }
-        notes.extend(changes);
-        if heavy_atoms > RELIABLE_HEAVY_ATOMS {
-            notes.push(Note::LargeMolecule { heavy_atoms });
-        }
+        let notes = notes(extension, changes, heavy_atoms);
         let smiles = smiles.unwrap_or_else(|| core.to_owned());
         Ok(Self { original: text.to_owned(), smiles, canonical, key, heavy_atoms, notes })
+    }
+
+    /// What [`Ligand::parse`] made of a text that is run as it is written.
+    pub(crate) fn known(text: &str, Plain { heavy_atoms, key }: Plain) -> Self {
+        let (core, extension) = split_extension(text.trim());
+        let notes = notes(extension, vec![], heavy_atoms);
+        Self { original: text.to_owned(), smiles: core.to_owned(), canonical: None, key, heavy_atoms, notes }
+    }
+
+    /// What [`Ligand::known`] needs; `None` unless the ligand is run as it is written.
+    pub(crate) fn plain(&self) -> Option<Plain> {
+        let of_size = |note: &Note| matches!(note, Note::ExtensionRemoved | Note::LargeMolecule { .. });
+        let as_written = self.notes.iter().all(of_size) && self.smiles == split_extension(self.original.trim()).0;
+        as_written.then_some(Plain { heavy_atoms: self.heavy_atoms, key: self.key })
     }
 
     /// Reads a connection table, V2000 or V3000, as [`Ligand::parse`] reads a SMILES. What counts as written is its
@@ -142,8 +150,14 @@ fn quick(core: &str) -> Option<Kept> {
     if core.contains('.') {
         return simple_salts::keep(core);
     }
-    let graph::Plain { heavy_atoms, key } = graph::plain(core)?;
+    let Plain { heavy_atoms, key } = graph::plain(core)?;
     Some(Kept { smiles: None, canonical: None, key, heavy_atoms, notes: vec![] })
+}
+
+/// What is to be told of a ligand to which that was done.
+fn notes(extension: bool, changes: Vec<Note>, heavy_atoms: u32) -> Vec<Note> {
+    let large = (heavy_atoms > RELIABLE_HEAVY_ATOMS).then_some(Note::LargeMolecule { heavy_atoms });
+    extension.then_some(Note::ExtensionRemoved).into_iter().chain(changes).chain(large).collect()
 }
 
 /// Splits a CXSMILES tail (` |...|`) off; says whether there was one.

@@ -126,8 +126,12 @@ fn rows_that_cannot_be_read_are_rejected_under_their_row_number() {
 
 #[test]
 fn a_first_reading_changes_no_verdict_and_leaves_little_to_remember() {
-    // Alcohols of up to 60 carbons; a third of the rows repeat one, written the other way round or as before.
+    // Alcohols of up to 60 carbons; a third of the rows repeat one, written the other way round or as before. Some are
+    // beyond what is judged without the chemistry library.
     let smiles = |n: u64| match n % 3 {
+        _ if n % 20 == 7 => format!("C[Se]{}", "C".repeat(n as usize / 10)),
+        _ if n % 20 == 9 => format!("{}O.Cl", "C".repeat(n as usize / 10)),
+        _ if n % 20 == 11 => format!("C[Se]{} |r|", "C".repeat(n as usize / 10)),
         0 => format!("{}O", "C".repeat((n / 2 % 60) as usize + 1)),
         1 => format!("C{}CO", "[13CH2]".repeat((n % 100) as usize + 1)),
         _ => format!("OCC{}N", "[13CH2]".repeat((n / 3) as usize % 120)),
@@ -140,15 +144,21 @@ fn a_first_reading_changes_no_verdict_and_leaves_little_to_remember() {
     let verdicts = |mut curator: Curator| {
         let mut rows = rows();
         let later = rows.split_off(150);
-        let verdicts = [curator.judge_all(rows), curator.judge_all(later)].concat();
+        let mut verdicts = [curator.judge_all(rows), curator.judge_all(later)].concat();
+        // What two readings know of an accepted ligand is the same; what they have worked out by then need not be.
+        for verdict in &mut verdicts {
+            if let Verdict::Accepted { ligand, .. } = verdict {
+                ligand.canonicalise();
+            }
+        }
         (verdicts, curator.accepted(), curator.seen.len())
     };
-    let mut repeats = Repeats::default();
+    let mut first = FirstReading::default();
     for row in rows() {
-        repeats.note_all(vec![row]);
+        first.note_all(vec![row]);
     }
     let (expected, accepted, all) = verdicts(Curator::new());
-    let (found, still_accepted, remembered) = verdicts(Curator::knowing(repeats.into()));
+    let (found, still_accepted, remembered) = verdicts(Curator::knowing(first.finished().into()));
     assert_eq!((found, still_accepted), (expected, accepted));
     assert!(accepted > 150 && all == accepted && remembered < accepted / 2, "{remembered} of {accepted}");
 }

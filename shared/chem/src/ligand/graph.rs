@@ -15,8 +15,8 @@ const MOST_ATOMS: usize = 128;
 const MOST_NEIGHBOURS: usize = 6;
 
 /// A plain organic molecule.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plain {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plain {
     pub heavy_atoms: u32,
     /// Equal for all spellings of a molecule, and for few others: its stereoisomers, mostly.
     pub key: u64,

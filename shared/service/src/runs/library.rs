@@ -1,15 +1,15 @@
 //! A library on its way in: every row is judged, the accepted ones become the run's items, the others are kept with
-//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but for each molecule that
-//! comes more than once, and for some 80 bytes a ligand where earlier runs may have its result.
+//! their reasons. Streams from end to end: the memory it takes does not grow with the library, but by nine bytes a row, for
+//! each molecule that comes more than once, and for some 80 bytes a ligand where earlier runs may have its result.
 
 use super::reuse::Wanted;
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{LibraryError, LibraryRow, Repeats};
+use chem::{FirstReading, LibraryError, LibraryRow};
 use domain::{Item, JobId, Rejected, Uid, ligand_class};
 use judge::judge;
 use lines::Lines;
-use open::{OpenRows, Opened, Size, open, repeats};
+use open::{Opened, Size, first, open};
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
 use std::{collections::BTreeMap, io, sync::Arc};
@@ -52,7 +52,7 @@ pub struct Reading {
     /// Whether results there are already are to be looked for.
     pub wanted: bool,
     /// What an earlier reading of the same library found.
-    pub repeats: Option<Arc<Repeats>>,
+    pub first: Option<Arc<FirstReading>>,
 }
 
 /// What became of the rows.
@@ -72,7 +72,7 @@ pub struct Judged {
     /// The accepted ligands, where results there are already are to be looked for.
     pub wanted: Wanted,
     /// For another reading of the same library, where it is a large one.
-    pub repeats: Option<Arc<Repeats>>,
+    pub first_reading: Option<Arc<FirstReading>>,
     /// SHA-256 of the SMILES of the accepted ligands.
     pub digest: [u8; 32],
 }
@@ -181,7 +181,7 @@ impl Ligands {
 impl Reading {
     /// The first one of a library.
     pub fn first(most: u32, wanted: bool) -> Self {
-        Reading { most, wanted, repeats: None }
+        Reading { most, wanted, first: None }
     }
 
     /// Rows that are read at most: as many may be rejected as can be run, and some thousands more.
@@ -190,9 +190,9 @@ impl Reading {
     }
 
     /// Reads a large library beforehand, unless that was done, to know what need not be remembered of it.
-    fn prepare(self, open: &OpenRows, size: Size) -> Result<Self, IngestError> {
-        match self.repeats {
-            None if size == Size::Large => Ok(Reading { repeats: Some(repeats(open, self.most_rows())?), ..self }),
+    fn prepare(self, opened: &Opened) -> Result<Self, IngestError> {
+        match self.first {
+            None if opened.size == Size::Large => Ok(Reading { first: Some(first(opened, self.most_rows())?), ..self }),
             _ => Ok(self),
         }
     }
@@ -203,9 +203,10 @@ pub async fn check(blobs: &Blobs, ligands: &Ligands, reading: Reading) -> Result
     if let Ligands::Designs(count) = ligands {
         return Ok(Judged::designs(*count));
     }
-    let Opened { rows, size } = open(blobs, ligands).await?;
-    let work = move || judge(&rows, reading.prepare(&rows, size)?, &mut |_| Ok(()), &mut |_| Ok(()));
-    if size == Size::Small { work() } else { blocking(work).await }
+    let opened = open(blobs, ligands).await?;
+    let small = opened.size == Size::Small;
+    let work = move || judge(&opened, reading.prepare(&opened)?, &mut |_| Ok(()), &mut |_| Ok(()));
+    if small { work() } else { blocking(work).await }
 }
 
 /// Judges every row; writes the items and the rejected rows of the run. The same ligands always make the same objects.
@@ -217,10 +218,10 @@ pub async fn ingest(
 ) -> Result<Judged, IngestError> {
     let (library_at, rejected_at) = (places::library(uid, job)?, places::rejected(uid, job)?);
     let options = || PutOptions::of_type("application/x-ndjson");
-    let Opened { rows, size } = open(blobs, ligands).await?;
-    if size == Size::Small {
+    let opened = open(blobs, ligands).await?;
+    if opened.size == Size::Small {
         let (mut items, mut rejects) = (vec![], vec![]);
-        let judged = judge(&rows, reading, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
+        let judged = judge(&opened, reading, &mut |item| line(&mut items, &item), &mut |row| line(&mut rejects, &row))?;
         blobs.put_bytes(&library_at, items, options()).await?;
         blobs.put_bytes(&rejected_at, rejects, options()).await?;
         return Ok(judged);
@@ -228,8 +229,8 @@ pub async fn ingest(
     let (mut items, library) = Lines::channel();
     let (mut rejects, rejected) = Lines::channel();
     let judging = blocking(move || {
-        let reading = reading.prepare(&rows, size)?;
-        let judged = judge(&rows, reading, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
+        let reading = reading.prepare(&opened)?;
+        let judged = judge(&opened, reading, &mut |item| items.push(&item), &mut |row| rejects.push(&row))?;
         items.flush().and(rejects.flush()).map_err(gone)?;
         Ok(judged)
     });

@@ -208,7 +208,7 @@ async fn take_in(
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
     write_files(ports, &submission, &run.job_id).await?;
     if submission.batch {
-        let again = Reading { most: room.most_ligands(), wanted: false, repeats: judged.repeats.take() };
+        let again = Reading { most: room.most_ligands(), wanted: false, first: judged.first_reading.take() };
         if !write_items(ports, &run.uid, &run.job_id, &ligands, again).await?.agrees(&judged) {
             return Err(
                 Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)

@@ -2,7 +2,7 @@
 
 use super::{
     IngestError, Judged, LISTED, Reading, gone,
-    open::{OpenRows, read},
+    open::{Opened, read},
 };
 use chem::{Curator, Ligand, RejectReason, Verdict};
 use domain::{Item, Rejected};
@@ -62,17 +62,21 @@ impl Judging {
 
 /// Judges the rows one after the other.
 pub(super) fn judge(
-    open: &OpenRows,
+    opened: &Opened,
     reading: Reading,
     accept: &mut dyn FnMut(Item) -> io::Result<()>,
     reject: &mut dyn FnMut(Rejected) -> io::Result<()>,
 ) -> Result<Judged, IngestError> {
     let most_rows = reading.most_rows();
-    let Reading { most, wanted, repeats } = reading;
-    let curator = repeats.clone().map_or_else(Curator::new, Curator::knowing);
-    let mut judging =
-        Judging { judged: Judged { repeats, ..Judged::default() }, curator, wanted, smiles: Sha256::new() };
-    read(open, most_rows, |rows| {
+    let Reading { most, wanted, first } = reading;
+    let curator = first.clone().map_or_else(Curator::new, Curator::knowing);
+    let mut judging = Judging {
+        judged: Judged { first_reading: first, ..Judged::default() },
+        curator,
+        wanted,
+        smiles: Sha256::new(),
+    };
+    read(opened, most_rows, |rows| {
         for verdict in judging.curator.judge_all(rows) {
             judging.take(verdict, accept, reject)?;
             if judging.judged.accepted > most {

@@ -1,21 +1,26 @@
 //! The rows of a submission, wherever they come from.
 
 use super::{IngestError, Ligands, MOST_BYTES, object::Object};
-use chem::{LibraryError, LibraryReader, ReadError, Record, Repeats, RowError, curate::BATCH};
+use chem::{FirstReading, LibraryError, LibraryReader, ReadError, Record, RowError, curate::BATCH};
 use platform::Blobs;
-use std::{io, sync::Arc};
+use std::{
+    io,
+    iter::Peekable,
+    sync::{Arc, mpsc},
+    thread,
+};
 
 /// So many rows of a request, or bytes of a file, are judged where they are: handing them to a thread takes longer.
 const SMALL_ROWS: usize = 32;
 const SMALL_FILE: u64 = 4 * 1024;
-/// A file of more bytes is read twice, so that not all of its molecules need be remembered.
+/// A file of more bytes is read once more, beforehand, so that not all of its molecules need be remembered.
 const LARGE_FILE: u64 = 1024 * 1024;
 
 /// What of a library is judged together at most, in bytes: rows of an SD file may be large.
 const MOST_BYTES_AT_ONCE: usize = 8 * 1024 * 1024;
 
 type Rows = Box<dyn Iterator<Item = Result<Record, ReadError>> + Send>;
-pub(super) type OpenRows = Box<dyn Fn() -> Result<Rows, IngestError> + Send>;
+type OpenRows = Box<dyn Fn() -> Result<Rows, IngestError> + Send>;
 
 /// Rows that can be read, from the first one on and more than once.
 pub(super) struct Opened {
@@ -72,40 +77,68 @@ fn of_library(source: impl chem::Source) -> Result<Rows, IngestError> {
     Ok(Box::new(LibraryReader::open(source).map_err(unreadable)?))
 }
 
-/// Reads all rows, as many at a time as are well judged together, and no more than some megabytes of them; errs where there are more than `most`.
+/// Some rows, broken ones among them.
+type Batch = Vec<Result<Record, RowError>>;
+
+/// Reads all rows, some at a time; errs where there are more than `most`. Unless they are few, the next ones are read
+/// while `take` is at work on those before them.
 pub(super) fn read(
-    open: &OpenRows,
+    opened: &Opened,
     most: u64,
-    mut take: impl FnMut(Vec<Result<Record, RowError>>) -> Result<(), IngestError>,
+    mut take: impl FnMut(Batch) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
-    let (mut rows, mut count) = (open()?.peekable(), 0);
-    while rows.peek().is_some() {
+    let mut count = 0;
+    let mut counted = |some: Result<Batch, IngestError>| {
+        let some = some?;
+        count += some.len() as u64;
+        take(some)?;
+        if count > most { Err(IngestError::TooManyRows(most)) } else { Ok(()) }
+    };
+    let mut batches = Batches((opened.rows)()?.peekable());
+    if opened.size == Size::Small {
+        return batches.try_for_each(counted);
+    }
+    let (sender, read) = mpsc::sync_channel(0);
+    thread::scope(|scope| {
+        // Where nobody takes any more, there is an error already.
+        scope.spawn(move || batches.try_for_each(|some| sender.send(some)));
+        read.into_iter().try_for_each(&mut counted)
+    })
+}
+
+/// As many rows at a time as are well judged together, and no more than some megabytes of them.
+struct Batches(Peekable<Rows>);
+
+impl Iterator for Batches {
+    type Item = Result<Batch, IngestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.peek()?;
         let (mut some, mut bytes) = (vec![], 0);
         while some.len() < BATCH
             && bytes < MOST_BYTES_AT_ONCE
-            && let Some(row) = rows.next()
+            && let Some(row) = self.0.next()
         {
-            let row = readable(row)?;
-            bytes += row.as_ref().map_or(0, |record| record.structure.text().len());
-            some.push(row);
+            match readable(row) {
+                Ok(row) => {
+                    bytes += row.as_ref().map_or(0, |record| record.structure.text().len());
+                    some.push(row);
+                }
+                Err(error) => return Some(Err(error)),
+            }
         }
-        count += some.len() as u64;
-        take(some)?;
-        if count > most {
-            return Err(IngestError::TooManyRows(most));
-        }
+        Some(Ok(some))
     }
-    Ok(())
 }
 
 /// What a first reading finds.
-pub(super) fn repeats(open: &OpenRows, most_rows: u64) -> Result<Arc<Repeats>, IngestError> {
-    let mut repeats = Repeats::default();
-    read(open, most_rows, |rows| {
-        repeats.note_all(rows);
+pub(super) fn first(opened: &Opened, most_rows: u64) -> Result<Arc<FirstReading>, IngestError> {
+    let mut first = FirstReading::default();
+    read(opened, most_rows, |rows| {
+        first.note_all(rows);
         Ok(())
     })?;
-    Ok(repeats.into())
+    Ok(first.finished().into())
 }
 
 /// A row, broken or not; an error where nothing follows.

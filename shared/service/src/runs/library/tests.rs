@@ -88,7 +88,7 @@ async fn a_library_too_large_to_be_remembered_is_judged_like_any_other() {
     let judged = judged.unwrap();
     let (blobs, requested) = (&bench.world.blobs, Reading::first(MOST_LIGANDS, true));
     let in_request = ingest(blobs, (&user("u1"), &other_job()), &Ligands::Rows(rows), requested).await.unwrap();
-    assert!(judged.repeats.is_some() && in_request.repeats.is_none());
+    assert!(judged.first_reading.is_some() && in_request.first_reading.is_none());
     assert!(judged.agrees(&in_request) && judged.rejected > 1000, "{} rejected", judged.rejected);
     let library = places::library(&user("u1"), &other_job()).unwrap();
     let lines = blobs.get(&library, 1 << 30).await.unwrap();

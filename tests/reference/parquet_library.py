@@ -1,5 +1,6 @@
 """Writes a Parquet library as pandas users have them: a dictionary-coded, Snappy-compressed file with LargeUtf8
-columns, nulls, a list column and several row groups. And one whose codec is not read.
+columns, nulls, a list column and several row groups; a Zstandard one, as Polars writes by default; and one whose codec
+is not read.
 
     pip install pyarrow && python parquet_library.py ../../shared/chem/tests/fixtures
 """
@@ -20,4 +21,5 @@ table = pa.table({
 pq.write_table(table, f"{sys.argv[1]}/pyarrow.parquet", compression="snappy", row_group_size=128, use_dictionary=["SMILES"])
 
 few = pa.table({"SMILES": ["C" * (n % 40 + 1) for n in range(50)]})
-pq.write_table(few, f"{sys.argv[1]}/zstd.parquet", compression="zstd")
+for codec in ["zstd", "gzip"]:
+    pq.write_table(few, f"{sys.argv[1]}/{codec}.parquet", compression=codec)

@@ -3,7 +3,7 @@
 
 mod backends;
 
-use crate::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
+use crate::{Limiter, Settings, World, runs::recent::Recent, tokens::Verifier, webhooks::Resolver};
 use backends::{Backends, Stores};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Clock, Ids, embedded::Store};

@@ -220,15 +220,12 @@ pub fn run_prefix(uid: &Uid, job: &JobId) -> String {
 
 /// An object of a run by its full name, which must be one of that run.
 pub fn own_artifact(uid: &Uid, job: &JobId, name: &str) -> Result<BlobPath> {
-    if !name.starts_with(&run_prefix(uid, job)) {
-        return Err(platform::Error::Invalid(format!("{name:?} is not an object of {job}")));
-    }
-    BlobPath::new(ARTIFACTS, name)
+    below(ARTIFACTS, &run_prefix(uid, job), name)
 }
 
 /// A report by its full name, which must be one of that user.
 pub fn own_report(uid: &Uid, name: &str) -> Result<BlobPath> {
-    of_user(REPORTS, uid, name)
+    below(REPORTS, &user_prefix(uid), name)
 }
 
 /// One report of one attempt at one shard.
@@ -250,12 +247,12 @@ pub fn parse_report(name: &str) -> Option<(Uid, JobId, u32)> {
 
 /// A file of the folder that a link for an upload was made for.
 pub fn upload(uid: &Uid, folder: &str, file: &str) -> Result<BlobPath> {
-    own_upload(uid, &format!("{uid}/{folder}/{file}"))
+    BlobPath::new(UPLOADS, format!("{}{folder}/{file}", user_prefix(uid)))
 }
 
 /// An uploaded object by its full name, which must be one of that user.
 pub fn own_upload(uid: &Uid, name: &str) -> Result<BlobPath> {
-    of_user(UPLOADS, uid, name)
+    below(UPLOADS, &user_prefix(uid), name)
 }
 
 /// An object that is not there, by which is seen whether the bucket answers.
@@ -263,9 +260,14 @@ pub fn health() -> Result<BlobPath> {
     BlobPath::new(ARTIFACTS, "health")
 }
 
-fn of_user(bucket: &str, uid: &Uid, name: &str) -> Result<BlobPath> {
-    if !name.starts_with(&format!("{uid}/")) {
-        return Err(platform::Error::Invalid(format!("{name:?} is not an object of {uid}")));
+fn user_prefix(uid: &Uid) -> String {
+    format!("{uid}/")
+}
+
+/// An object by its full name, which must begin so.
+fn below(bucket: &str, prefix: &str, name: &str) -> Result<BlobPath> {
+    if !name.starts_with(prefix) {
+        return Err(platform::Error::Invalid(format!("{name:?} does not lie below {prefix}")));
     }
     BlobPath::new(bucket, name)
 }

@@ -1,7 +1,7 @@
 //! Everything a function may touch, and nothing else: handed to the router as its state, from which a handler's
 //! signature picks what it needs.
 
-use crate::{limits::Limiter, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
+use crate::{limits::Limiter, runs::recent::Recent, tokens::Verifier, webhooks::Resolver};
 use axum::extract::FromRef;
 use domain::Slots;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids};

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{Blobs, Bus, Clock, Docs, Executions, Ids, embedded::Event};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use service::{Limiter, Settings, World, runs::quota::Recent, tokens::Verifier, webhooks::Resolver};
+use service::{Limiter, Settings, World, runs::recent::Recent, tokens::Verifier, webhooks::Resolver};
 use std::{
     fmt::Display,
     ops::Range,

@@ -15,6 +15,7 @@ pub mod pipe;
 pub mod queue;
 pub mod quota;
 pub mod quote;
+pub mod recent;
 pub mod repair;
 pub mod reports;
 pub mod requests;

@@ -2,15 +2,12 @@
 //! commits the account with the run: any other submission in between makes it read again, so that two at once cannot
 //! both take the last place. What ends in between only leaves more room.
 
+use super::recent::Recent;
 use crate::{Caller, Problem, places};
 use chrono::{DateTime, Utc};
 use domain::{Account, Demanded, Exceeded, Holding, JobType, LimitKind, Limits, Run, Status, Tier, Timestamp, Uid};
 use platform::{Docs, Number, Query, Result, Version, Versioned, Write};
 use serde_json::json;
-
-mod recent;
-
-pub use recent::{RECENT, Recent};
 
 /// Every limit of a deployment that holds nobody to any.
 const NONE: Limits = Limits {

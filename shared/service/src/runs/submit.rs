@@ -6,7 +6,8 @@ use super::{
     delete::remove_from,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands, Reading},
-    quota::{Known, Recent, Room},
+    quota::{Known, Room},
+    recent::Recent,
     reuse::{self, Question},
 };
 use crate::{

@@ -12,7 +12,7 @@ use crate::{
     Caller, Function, Settings, World,
     api_key::{API_KEY, ApiKey},
     events, places,
-    runs::quota::{Known, RECENT},
+    runs::{quota::Known, recent::RECENT},
     serve,
     tokens::Verifier,
     webhooks::{self, Resolver},

@@ -84,8 +84,20 @@ fn codecs_and_encodings_that_are_not_read_are_named() {
     let delta = WriterProperties::builder().set_dictionary_enabled(false).set_encoding(Encoding::DELTA_BYTE_ARRAY);
     let error = failure(written("smiles", &[Some(b"CCO")], delta.build()));
     assert!(error.to_string().contains("DELTA_BYTE_ARRAY; write it plain or with a dictionary"), "{error}");
+    let gzip = include_bytes!("../../../tests/fixtures/gzip.parquet");
+    assert!(failure(gzip).to_string().contains("gzip"), "{}", failure(gzip));
+}
+
+#[test]
+fn a_file_as_polars_packs_it_is_read_and_one_whose_page_holds_more_than_it_claims_is_refused() {
     let zstd = include_bytes!("../../../tests/fixtures/zstd.parquet");
-    assert!(failure(zstd).to_string().contains("zstd"), "{}", failure(zstd));
+    let rows: Vec<_> = open(zstd).unwrap().map(|row| row.unwrap()).collect();
+    let smiles = |n: usize| Structure::Smiles("C".repeat(n % 40 + 1));
+    assert!(rows.len() == 50 && (0..50).all(|n| rows[n].structure == smiles(n)));
+    // The dictionary's page is the first: PAR1, type 2, then that its content has 980 bytes; here it says 84.
+    assert_eq!(zstd[4..9], [0x15, 0x04, 0x15, 0xa8, 0x0f]);
+    let less = failure([&zstd[..8], &[0x01], &zstd[9..]].concat()).to_string();
+    assert!(less.contains("too small"), "{less}");
 }
 
 #[test]

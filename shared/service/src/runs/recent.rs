@@ -2,7 +2,7 @@
 //! them. What a user's runs hold: true as long as nobody else submitted anything for that user, which the account's
 //! version tells. What was learned of a model. Whatever changes something goes by the account as it is.
 
-use super::Known;
+use super::quota::Known;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Holding, Learned, Uid};
 use platform::{Docs, Result, Version};

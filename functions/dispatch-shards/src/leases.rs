@@ -16,21 +16,31 @@ use std::collections::BTreeMap;
 /// they may, and looks into leases that ran out. A lease that cannot be looked into stays as it is and keeps no other
 /// waiting; the first error is told at the end.
 pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
-    let mut outcome = Ok(());
+    let (mut outcome, mut over) = (Ok(()), vec![]);
     for lease in &mut pool.leases {
         let before = lease.clone();
-        let looked = look_into(world, lease).await;
-        if let Err(error) = &looked {
-            *lease = before;
-            tracing::error!(job.id = %lease.job_id, error = %chain(error), "a lease cannot be looked into");
+        match look_into(world, lease).await {
+            Ok(closes) => over.extend(closes.then_some(before)),
+            Err(error) => {
+                tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a lease cannot be looked into");
+                *lease = before;
+                outcome = outcome.and(Err(error));
+            }
         }
-        outcome = outcome.and(looked);
     }
     pool.leases.retain(|lease| !lease.held.is_empty());
+    for lease in over.iter().filter(|lease| pool.held_by(&lease.job_id).next().is_none()) {
+        // What stays open is closed when it is the run's turn.
+        if let Err(error) = shards::close_open(world, &lease.uid, &lease.job_id).await {
+            tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a stopped run could not be closed");
+            outcome = outcome.and(Err(error.into()));
+        }
+    }
     outcome
 }
 
-async fn look_into(world: &World, lease: &mut Lease) -> Result<()> {
+/// True where the lease was one of a run that was stopped, and nothing of it is at work any more.
+async fn look_into(world: &World, lease: &mut Lease) -> Result<bool> {
     let run = world.docs.find::<Run>(&places::job(&lease.uid, &lease.job_id)).await?;
     let run = run.map(|run| run.value).filter(|run| !run.status.is_final());
     let ended = match &run {
@@ -38,8 +48,7 @@ async fn look_into(world: &World, lease: &mut Lease) -> Result<()> {
         None => true,
     };
     if ended {
-        end(world, lease, run.is_some()).await;
-        return Ok(());
+        return end(world, lease, run.is_some()).await;
     }
     if Timestamp::from(world.clock.now()) > lease.expires_at && holds(Safeguard::LeaseExpiry) {
         expired(world, lease).await?;
@@ -51,22 +60,31 @@ async fn look_into(world: &World, lease: &mut Lease) -> Result<()> {
         }
     }
     lease.held = held;
-    Ok(())
+    Ok(false)
 }
 
-/// Stops what the lease has at work; the shards of a run that goes on to its results are closed with what they have.
-/// What fails is only told, for the other leases must not wait for it: workers see that their run or shard has ended,
-/// and shards that stay open are closed when it is their run's turn.
-async fn end(world: &World, lease: &mut Lease, closes: bool) {
-    lease.held.clear();
-    if holds(Safeguard::CancelStops)
-        && let Some(execution) = &lease.execution
-        && let Err(error) = world.executions.cancel(execution).await
-    {
-        tracing::error!(execution, error = %chain(&error), "an execution could not be cancelled");
+/// Stops what the lease has at work. The slots of a run that ended are free as soon as that was asked for; those of one
+/// that was `stopped` and goes on to its results, once its workers have said their last words, which count. True then.
+async fn end(world: &World, lease: &mut Lease, stopped: bool) -> Result<bool> {
+    if let Some(execution) = lease.execution.as_ref().filter(|_| holds(Safeguard::CancelStops)) {
+        world.executions.cancel(execution).await?;
     }
-    if closes && let Err(error) = shards::close_open(world, &lease.uid, &lease.job_id).await {
-        tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a stopped run could not be closed");
+    if stopped && is_at_work(world, lease).await? {
+        return Ok(false);
+    }
+    lease.held.clear();
+    Ok(stopped)
+}
+
+/// True while tasks of the lease may be at work. One that names no execution was started if a shard of it is under way:
+/// its name is found again by its claim, and noted, before the next look.
+async fn is_at_work(world: &World, lease: &Lease) -> Result<bool> {
+    match &lease.execution {
+        Some(name) => {
+            let execution = world.executions.describe(name).await?;
+            Ok(execution.is_some_and(|execution| execution.state == ExecutionState::Running))
+        }
+        None => Ok(!held_under_way(&world.docs, lease).await?.is_empty()),
     }
 }
 
@@ -78,9 +96,14 @@ async fn still_held(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<b
     Ok(shard.is_some_and(|shard| before_launch(&shard.value) || under_way(&shard.value, leased)))
 }
 
-async fn is_under_way(docs: &Docs, lease: &Lease, leased: LeasedShard) -> Result<bool> {
-    let shard = docs.find::<Shard>(&places::shard(&lease.uid, &lease.job_id, leased.shard)).await?;
-    Ok(shard.is_some_and(|shard| under_way(&shard.value, leased)))
+/// Those of the lease's shards whose launch was begun and has not ended.
+async fn held_under_way(docs: &Docs, lease: &Lease) -> Result<Vec<LeasedShard>> {
+    let mut found = vec![];
+    for leased in &lease.held {
+        let shard = docs.find::<Shard>(&places::shard(&lease.uid, &lease.job_id, leased.shard)).await?;
+        found.extend(shard.is_some_and(|shard| under_way(&shard.value, *leased)).then_some(*leased));
+    }
+    Ok(found)
 }
 
 /// True where this launch of the shard was begun and has not ended.
@@ -95,11 +118,7 @@ async fn expired(world: &World, lease: &mut Lease) -> Result<()> {
         // What could not be started for so long gives the slots of shards that still wait back. Where one is under way,
         // it was started, and whoever did it is slow to say so or died.
         None => {
-            let mut under_way = vec![];
-            for leased in &lease.held {
-                under_way.extend(is_under_way(&world.docs, lease, *leased).await?.then_some(*leased));
-            }
-            lease.held = under_way;
+            lease.held = held_under_way(&world.docs, lease).await?;
             return Ok(());
         }
     };

@@ -123,11 +123,13 @@ async fn waiting(world: &World) -> Result<(Vec<Run>, Vec<Demand>)> {
 
 /// The shards of a run that may be started now: they wait, no lease holds them, and they are within its budget.
 async fn startable(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<Vec<LeasedShard>> {
+    let held: Vec<_> = pool.held_by(&run.job_id).collect();
     if run.stopped.is_some() {
-        shards::close_open(world, &run.uid, &run.job_id).await?;
+        if held.is_empty() {
+            shards::close_open(world, &run.uid, &run.job_id).await?;
+        }
         return Ok(vec![]);
     }
-    let held: Vec<_> = pool.held_by(&run.job_id).collect();
     let pending = Query::collection(places::shards(&run.uid, &run.job_id)).equals("state", "pending");
     let pending = world.docs.query::<Shard>(&pending.limit(free.max(1) + held.len() as u32)).await?;
     let waits = pending

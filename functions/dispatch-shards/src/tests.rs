@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 mod limits;
 mod queues;
+mod stopping;
 
 async fn wake(bench: &Bench) {
     assert_eq!(bench.tell(FUNCTION, waking()).await, StatusCode::NO_CONTENT);
@@ -144,20 +145,6 @@ async fn a_worker_that_was_faster_than_the_dispatcher_keeps_its_shard() {
     wake(&bench).await;
     assert_eq!(bench.shard(&run, 0).await, claimed);
     assert_eq!(bench.pool().await.in_use(), 3);
-}
-
-#[tokio::test]
-async fn a_cancelled_runs_execution_is_stopped_and_its_gpus_go_to_who_waits() {
-    let bench = Bench::new().await;
-    let (first, second) = (bench.planned("u1", 7).await, bench.planned("u1", 7).await);
-    wake(&bench).await;
-    let running = if bench.run(&first).await.status == Status::Running { &first } else { &second };
-    cancel(&bench, running).await;
-    wake(&bench).await;
-    let started = executions(&bench).await;
-    assert_eq!(started.iter().filter(|execution| execution.cancelled).count(), started.len() - 1);
-    assert_eq!(bench.pool().await.in_use(), 3);
-    assert!(bench.pool().await.leases.iter().all(|lease| lease.job_id != running.job_id));
 }
 
 #[tokio::test]

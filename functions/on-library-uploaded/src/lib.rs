@@ -141,7 +141,7 @@ async fn start(world: &World, uid: &Uid, library: &ObjectMeta, settings: Result<
 
 /// Bad rows, where the user wants none.
 async fn refused(world: &World, ligands: &Ligands) -> Result<Option<RunError>> {
-    let judged = match check(&world.blobs, ligands, Reading::first(MOST_LIGANDS, false)).await {
+    let judged = match check(&world.blobs, ligands, Reading::new(MOST_LIGANDS, false)).await {
         Ok(judged) => judged,
         // What cannot be read at all is said by the submission itself.
         Err(

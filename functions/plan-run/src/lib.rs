@@ -4,10 +4,12 @@
 //! or twice at once, makes the same shards, and whoever takes over goes on where it stopped. Ligands whose results the
 //! user has already get shards of their own, which are done as soon as the results are copied.
 
+mod writing;
+
 use axum::{extract::State, http::StatusCode, routing::post};
-use domain::{Group, Item, JobId, Plan, Price, Run, Shard, Status, Uid};
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
-use platform::{Blobs, Docs, Error, Number, PutOptions, Query, Write};
+use domain::{Group, Item, Plan, Price, Run, Shard, Status};
+use futures::{TryStreamExt, future::ready};
+use platform::{Error, Number, PutOptions, Query};
 use service::{
     Function, Result, Trigger, World,
     events::DocumentChange,
@@ -15,24 +17,19 @@ use service::{
     runs::{
         self,
         library::Items,
-        reuse::{self, Listed, Listing},
+        reuse::{Listed, Listing},
         shards::{self, ShardInput},
         upload::Upload,
     },
-    telemetry,
 };
 use std::collections::BTreeSet;
-use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
+use writing::Writing;
 
 pub const FUNCTION: Function = Function::on("plan-run", Trigger::DocumentWritten { pattern: "users/*/jobs/*" }, router);
 
-/// Shard documents written in one commit, after their inputs; as many are filled meanwhile, and no more is held.
-const COMMIT: usize = 400;
-/// Objects written at once.
+/// Shards that are looked for at once.
 const SIDE_BY_SIDE: usize = 32;
-/// Shards whose results are copied at once, each some files at a time.
-const TAKEN_SIDE_BY_SIDE: usize = 8;
 
 fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new().route("/", post(plan_run))
@@ -118,7 +115,7 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
     let mut groups = Open::all(plan);
     let path = places::positions(&run.uid, &run.job_id)?;
     let mut positions = Upload::begin(&world.blobs, path, PutOptions::default());
-    let (mut filled, mut writing) = (vec![], None);
+    let mut writing = Writing::new(world, run, &known.runs);
     for _ in 0..plan.all_items() {
         let item = items.next().await?;
         let item = item.ok_or_else(|| Error::Invalid("the library is shorter than its plan".into()))?;
@@ -129,43 +126,15 @@ async fn write_shards(world: &World, run: &Run) -> Result<()> {
         if plan.is_grouped() {
             positions.push(&group.position.to_le_bytes()).await?;
         }
-        filled.extend(group.add(plan, item, listed).filter(|filled| !there.contains(&filled.input.shard)));
-        if filled.len() == COMMIT {
-            written_beside(writing.take()).await?;
-            let (world, run, known, full) =
-                (world.clone(), run.clone(), known.runs.clone(), std::mem::take(&mut filled));
-            writing = Some(telemetry::beside(async move { write(&world, &run, &known, full).await }));
+        if let Some(filled) = group.add(plan, item, listed).filter(|filled| !there.contains(&filled.input.shard)) {
+            writing.add(filled).await?;
         }
     }
-    written_beside(writing).await?;
-    write(world, run, &known.runs, filled).await?;
+    writing.finish().await?;
     if plan.is_grouped() {
         positions.finish().await?;
     }
     Ok(())
-}
-
-async fn written_beside(writing: Option<JoinHandle<Result<()>>>) -> Result<()> {
-    match writing {
-        Some(writing) => writing.await.map_err(|error| Error::internal("writing shards", error))?,
-        None => Ok(()),
-    }
-}
-
-/// Writes some shards: all their inputs, then their documents. `known` are the runs that have what is taken over.
-async fn write(world: &World, run: &Run, known: &[JobId], filled: Vec<Filled>) -> Result<()> {
-    if filled.is_empty() {
-        return Ok(());
-    }
-    let (taken, new): (Vec<_>, Vec<_>) = filled.iter().partition(|filled| !filled.listed.is_empty());
-    let puts: Vec<_> = filled.iter().map(|filled| put(&world.blobs, run, &filled.input)).collect();
-    stream::iter(puts).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await?;
-    let copies = taken.into_iter().map(|filled| reuse::take_over(world, run, &filled.input, &filled.listed, known));
-    let copies = stream::iter(copies.collect::<Vec<_>>()).buffer_unordered(TAKEN_SIDE_BY_SIDE);
-    let mut shards = copies.try_collect::<Vec<_>>().await?;
-    let now = world.clock.now().into();
-    shards.extend(new.into_iter().map(|filled| Shard::new(filled.input.shard, filled.input.items.len() as u32, now)));
-    create(&world.docs, &run.uid, &run.job_id, &shards).await
 }
 
 /// A shard that has all its items, and what was found of them where that is known.
@@ -212,12 +181,6 @@ impl Open {
     }
 }
 
-async fn put(blobs: &Blobs, run: &Run, input: &ShardInput) -> Result<()> {
-    let path = places::shard_input(&run.uid, &run.job_id, input.shard)?;
-    blobs.put_json(&path, input, PutOptions::default()).await?;
-    Ok(())
-}
-
 /// The shards that an earlier planning of the run finished.
 async fn written(world: &World, run: &Run) -> Result<BTreeSet<u32>> {
     let has_input = async |shard: Shard| {
@@ -227,23 +190,6 @@ async fn written(world: &World, run: &Run) -> Result<BTreeSet<u32>> {
     let documents = shards::all(&world.docs, &run.uid, &run.job_id);
     let heads = documents.map_ok(has_input).try_buffer_unordered(SIDE_BY_SIDE);
     Ok(heads.try_filter_map(|shard| ready(Ok(shard))).try_collect().await?)
-}
-
-/// Creates the documents of shards; those that an earlier, interrupted planning made stay as they are.
-async fn create(docs: &Docs, uid: &Uid, job: &JobId, shards: &[Shard]) -> Result<()> {
-    let new = |shard: &Shard| Write::create(places::shard(uid, job, shard.shard), shard);
-    let writes = shards.iter().map(new).collect::<Result<Vec<_>, _>>()?;
-    match docs.commit(writes).await {
-        Err(Error::AlreadyExists(_)) => {}
-        outcome => return Ok(outcome?),
-    }
-    for shard in shards {
-        match docs.commit(vec![new(shard)?]).await {
-            Ok(()) | Err(Error::AlreadyExists(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use axum::{body::Body as HttpBody, http::Request};
-use platform::docs::Body;
+use platform::{Write, docs::Body};
 use service::{
     runs::{
         requests::{Asked, BatchRequest},

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::library::{Record, RowError, RowProblem, Structure};
 use crate::ligand::{Ligand, LigandError, Plain, canonical};
-pub use first_reading::FirstReading;
+pub use first_reading::{FirstReading, Noted};
 use seen::Seen;
 
 /// Rows that [`Curator::judge_all`] is best given at a time: enough for all cores, and little memory.
@@ -66,7 +66,7 @@ impl RejectReason {
 /// about 60 bytes beside its SMILES and name. Without a first reading of the library, all may.
 #[derive(Debug, Default)]
 pub struct Curator {
-    first: Option<Arc<FirstReading>>,
+    first_reading: Option<Arc<FirstReading>>,
     seen: Seen,
     /// Rows judged.
     judged: usize,
@@ -80,11 +80,11 @@ impl Curator {
         Self::default()
     }
 
-    /// A curator for a library that was read once before, to which all of its rows come in their order. Its verdicts are
-    /// the same.
+    /// A curator for a library that was read once before, to which all of its rows come, in their order and as they were
+    /// then. Its verdicts are the same.
     #[must_use]
-    pub fn knowing(first: Arc<FirstReading>) -> Self {
-        Self { first: Some(first), ..Self::default() }
+    pub fn knowing(first_reading: Arc<FirstReading>) -> Self {
+        Self { first_reading: Some(first_reading), ..Self::default() }
     }
 
     /// Number of different ligands accepted so far.
@@ -95,23 +95,23 @@ impl Curator {
 
     /// Whether a ligand with this key may come again, or may have come before.
     fn may_repeat(&self, key: u64) -> bool {
-        self.first.as_ref().is_none_or(|first| first.is_repeated(key))
+        self.first_reading.as_ref().is_none_or(|first_reading| first_reading.is_repeated(key))
     }
 
     /// The verdict on a row that could be read.
     pub fn judge(&mut self, row: impl Into<Record>) -> Verdict {
         self.judged += 1;
-        let known = self.first.as_ref().and_then(|first| first.plain(self.judged - 1));
+        let known = self.first_reading.as_ref().and_then(|first_reading| first_reading.plain(self.judged - 1));
         read(row.into(), known).map_or_else(|refused| *refused, |read| self.admit(read))
     }
 
     /// The verdicts on the next rows of a library, in their order, the same as one by one. Works on all cores; a few
     /// thousand rows at a time keep them busy.
     pub fn judge_all(&mut self, rows: Vec<Result<Record, RowError>>) -> Vec<Verdict> {
-        let (begin, first) = (self.judged, self.first.as_deref());
+        let (begin, first_reading) = (self.judged, self.first_reading.as_deref());
         self.judged += rows.len();
         let judge = |(at, row): (usize, Result<Record, RowError>)| {
-            let known = first.and_then(|first| first.plain(begin + at));
+            let known = first_reading.and_then(|first_reading| first_reading.plain(begin + at));
             row.map_err(|error| Box::new(error.into())).and_then(|row| read(row, known))
         };
         let mut read: Vec<Result<Read, Box<Verdict>>> = rows.into_par_iter().enumerate().map(judge).collect();

@@ -11,7 +11,7 @@ mod rdkit;
 pub mod sequence;
 pub mod structure;
 
-pub use curate::{Curator, FirstReading, RejectReason, Verdict};
+pub use curate::{Curator, FirstReading, Noted, RejectReason, Verdict};
 pub use library::{
     LibraryError, LibraryReader, LibraryRow, ReadError, Record, RowError, RowProblem, Source, Structure,
 };

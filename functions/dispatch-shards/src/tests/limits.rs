@@ -2,6 +2,7 @@
 
 use super::*;
 use domain::{Outcome, Price};
+use platform::Message;
 use service::runs::{rows, shards};
 
 /// What so many of the run's shards are planned to cost, and a little more.
@@ -43,6 +44,14 @@ async fn read_closed(bench: &Bench, run: &Run) {
         shards::refresh(&bench.world, &run.uid, &run.job_id, shard).await.unwrap();
     }
     shards::evaluate(&bench.world, &run.uid, &run.job_id).await.unwrap();
+}
+
+/// Whatever is at work ends.
+async fn all_end(bench: &Bench) {
+    for execution in executions(bench).await {
+        let notice = Message { data: vec![], attributes: BTreeMap::new() };
+        bench.store.execution_ends(&execution.name, ExecutionState::Cancelled, "ended", notice).await.unwrap();
+    }
 }
 
 async fn done(bench: &Bench, run: &Run) -> Vec<bool> {
@@ -130,8 +139,13 @@ async fn a_run_that_costs_too_much_while_all_its_shards_are_at_work_is_stopped_w
         spend(&bench, &run, &bench.report(&run, shard, 2, false, outcomes).await, planned * 1.1).await;
     }
     tokio::join!(wake(&bench), wake(&bench));
-    assert_eq!(bench.pool().await.in_use(), 0);
     assert!(executions(&bench).await.iter().all(|execution| execution.cancelled));
+    assert_eq!(bench.pool().await.in_use(), 8, "what was asked to stop has not yet stopped");
+    let last_word = bench.report(&run, 1, 3, false, vec![]).await;
+    spend(&bench, &run, &last_word, planned * 1.3).await;
+    all_end(&bench).await;
+    tokio::join!(wake(&bench), wake(&bench));
+    assert_eq!(bench.pool().await.in_use(), 0);
     let zombie = bench.shard(&run, 1).await;
     assert!(zombie.is_closing(), "no worker has it, or gets it");
     read_closed(&bench, &run).await;
@@ -139,7 +153,7 @@ async fn a_run_that_costs_too_much_while_all_its_shards_are_at_work_is_stopped_w
     let run = bench.run(&run).await;
     assert_eq!((run.status, run.progress.completed, run.progress.failed), (Status::Aggregating, 5, 4));
     assert_eq!(run.stopped.unwrap().code, "over_budget");
-    assert!((run.cost.gpu_seconds - planned * 9.7).abs() < 1.0, "all that was told is counted");
+    assert!((run.cost.gpu_seconds - planned * 9.9).abs() < 1.0, "all that was told is counted");
 }
 
 #[tokio::test]
@@ -152,6 +166,8 @@ async fn a_stop_that_died_before_it_closed_anything_is_finished_by_the_next_waki
     bench.change(&run, |run| run.stop(reason.clone())).await;
     wake(&bench).await;
     assert!(executions(&bench).await.iter().all(|execution| execution.cancelled));
+    all_end(&bench).await;
+    wake(&bench).await;
     read_closed(&bench, &run).await;
     assert_eq!(done(&bench, &run).await, [true; 9], "at work, launched, or waiting");
     let run = bench.run(&run).await;
@@ -169,6 +185,7 @@ async fn a_closing_that_died_half_way_is_finished_by_the_next_waking() {
     let now = bench.now();
     bench.change_shard(&run, 4, |shard| shard.closing_attempt(now) == 1).await;
     assert_eq!(done(&bench, &run).await.iter().filter(|done| **done).count(), 3);
+    all_end(&bench).await;
     tokio::join!(wake(&bench), wake(&bench));
     read_closed(&bench, &run).await;
     assert_eq!(done(&bench, &run).await, [true; 9]);
@@ -207,6 +224,7 @@ async fn what_a_lost_worker_said_last_is_paid_for_when_its_shard_is_closed() {
     bench.claim(&run, 0).await;
     shards::lost(&bench.world, &run.uid, &run.job_id, 0, 1, "it was killed").await.unwrap();
     bench.report(&run, 0, 1, false, vec![service::testing::completed(&run, 1, 1)]).await;
+    all_end(&bench).await;
     let reason = domain::RunError::new("over_budget", "too dear");
     bench.change(&run, |run| run.stop(reason.clone())).await;
     wake(&bench).await;

@@ -10,19 +10,25 @@ use crate::ligand::Plain;
 /// In place of the key of a row that holds no molecule.
 const NO_KEY: u64 = 0;
 
-/// What a first reading of a library leaves behind: nine bytes a row, whatever the rows hold, and eight for each
-/// molecule that comes more than once.
+/// The rows of a library, on their way to a [`FirstReading`].
 #[derive(Debug, Default)]
-pub struct FirstReading {
+pub struct Noted {
     /// Of each row, in their order.
     keys: Vec<u64>,
     /// Of each row whose molecule is run as it is written; 0 for the others.
     heavy_atoms: Vec<u8>,
+}
+
+/// What a first reading of a library leaves behind: nine bytes a row, whatever the rows hold, and eight for each
+/// molecule that comes more than once.
+#[derive(Debug)]
+pub struct FirstReading {
+    rows: Noted,
     /// The keys that came more than once, sorted.
     repeated: Vec<u64>,
 }
 
-impl FirstReading {
+impl Noted {
     /// Takes note of the next rows. Works on all cores.
     pub fn note_all(&mut self, rows: Vec<Result<Record, RowError>>) {
         let noted = rows.into_par_iter().map(|row| match row.ok().and_then(|row| read(row, None).ok()) {
@@ -34,18 +40,17 @@ impl FirstReading {
         self.heavy_atoms.extend(heavy_atoms);
     }
 
-    /// All rows were noted.
+    /// What all rows together tell. Takes eight bytes a row more while it works.
     #[must_use]
-    pub fn finished(mut self) -> Self {
-        let mut keys = self.keys.clone();
+    pub fn finished(self) -> FirstReading {
+        let mut keys: Vec<_> = self.keys.iter().copied().filter(|key| *key != NO_KEY).collect();
         keys.par_sort_unstable();
-        let again = keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-        self.repeated = again.collect();
-        self.repeated.dedup();
-        self.repeated.shrink_to_fit();
-        self
+        let repeated = keys.chunk_by(u64::eq).filter(|same| same.len() > 1).map(|same| same[0]).collect();
+        FirstReading { rows: self, repeated }
     }
+}
 
+impl FirstReading {
     /// False where a ligand with this key comes at most once.
     pub(super) fn is_repeated(&self, key: u64) -> bool {
         key == NO_KEY || self.repeated.binary_search(&key).is_ok()
@@ -53,7 +58,7 @@ impl FirstReading {
 
     /// What is known of the row in this place, counted from 0.
     pub(super) fn plain(&self, place: usize) -> Option<Plain> {
-        let heavy_atoms = self.heavy_atoms.get(place).copied().filter(|atoms| *atoms > 0)?;
-        Some(Plain { heavy_atoms: heavy_atoms.into(), key: self.keys[place] })
+        let heavy_atoms = self.rows.heavy_atoms.get(place).copied().filter(|atoms| *atoms > 0)?;
+        Some(Plain { heavy_atoms: heavy_atoms.into(), key: self.rows.keys[place] })
     }
 }

@@ -153,12 +153,12 @@ fn a_first_reading_changes_no_verdict_and_leaves_little_to_remember() {
         }
         (verdicts, curator.accepted(), curator.seen.len())
     };
-    let mut first = FirstReading::default();
+    let mut noted = Noted::default();
     for row in rows() {
-        first.note_all(vec![row]);
+        noted.note_all(vec![row]);
     }
     let (expected, accepted, all) = verdicts(Curator::new());
-    let (found, still_accepted, remembered) = verdicts(Curator::knowing(first.finished().into()));
+    let (found, still_accepted, remembered) = verdicts(Curator::knowing(noted.finished().into()));
     assert_eq!((found, still_accepted), (expected, accepted));
     assert!(accepted > 150 && all == accepted && remembered < accepted / 2, "{remembered} of {accepted}");
 }

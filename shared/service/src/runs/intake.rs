@@ -28,7 +28,7 @@ pub async fn submit_upload(
         return refuse_upload(ports, submission, job_id, no_room(&exceeded)).await;
     }
     let question = Question::of(ports, &submission).await?;
-    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let reading = Reading::new(room.most_ligands(), question.was_answered());
     let judged = match write_items(ports, &submission.uid, &job_id, &ligands, reading).await {
         Ok(judged) => Ok(judged),
         Err(IngestError::TooMany(_)) => Err(no_room(&room.too_many_ligands())),

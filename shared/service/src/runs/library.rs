@@ -5,11 +5,11 @@
 use super::reuse::Wanted;
 use crate::{FieldProblem, Problem, places};
 use bytes::Bytes;
-use chem::{FirstReading, LibraryError, LibraryRow};
+use chem::{LibraryError, LibraryRow};
 use domain::{Item, JobId, Rejected, Uid, ligand_class};
 use judge::judge;
 use lines::Lines;
-use open::{Opened, Size, first, open};
+use open::{Opened, Size, first_reading, open};
 use platform::{BlobPath, Blobs, PutOptions};
 use serde::Serialize;
 use std::{collections::BTreeMap, io, sync::Arc};
@@ -52,7 +52,15 @@ pub struct Reading {
     /// Whether results there are already are to be looked for.
     pub wanted: bool,
     /// What an earlier reading of the same library found.
-    pub first: Option<Arc<FirstReading>>,
+    pub first_reading: Option<FirstReading>,
+}
+
+/// What was found of a library when it was read beforehand.
+#[derive(Clone, Debug)]
+pub struct FirstReading {
+    found: Arc<chem::FirstReading>,
+    /// The writing of the object that was read: of another one it says nothing.
+    generation: i64,
 }
 
 /// What became of the rows.
@@ -71,8 +79,8 @@ pub struct Judged {
     pub sizes: Sizes,
     /// The accepted ligands, where results there are already are to be looked for.
     pub wanted: Wanted,
-    /// For another reading of the same library, where it is a large one.
-    pub first_reading: Option<Arc<FirstReading>>,
+    /// For another reading of the same library, where it is a large one that was checked.
+    pub first_reading: Option<FirstReading>,
     /// SHA-256 of the SMILES of the accepted ligands.
     pub digest: [u8; 32],
 }
@@ -180,8 +188,8 @@ impl Ligands {
 
 impl Reading {
     /// The first one of a library.
-    pub fn first(most: u32, wanted: bool) -> Self {
-        Reading { most, wanted, first: None }
+    pub fn new(most: u32, wanted: bool) -> Self {
+        Reading { most, wanted, first_reading: None }
     }
 
     /// Rows that are read at most: as many may be rejected as can be run, and some thousands more.
@@ -191,10 +199,12 @@ impl Reading {
 
     /// Reads a large library beforehand, unless that was done, to know what need not be remembered of it.
     fn prepare(self, opened: &Opened) -> Result<Self, IngestError> {
-        match self.first {
-            None if opened.size == Size::Large => Ok(Reading { first: Some(first(opened, self.most_rows())?), ..self }),
-            _ => Ok(self),
-        }
+        let most_rows = self.most_rows();
+        let first_reading = match self.first_reading.filter(|first| first.generation == opened.generation) {
+            None if opened.size == Size::Large => Some(first_reading(opened, most_rows)?),
+            known => known,
+        };
+        Ok(Reading { first_reading, ..self })
     }
 }
 
@@ -242,7 +252,8 @@ pub async fn ingest(
     let judged = judged?;
     library?;
     rejected?;
-    Ok(judged)
+    // Nobody reads it again.
+    Ok(Judged { first_reading: None, ..judged })
 }
 
 /// The designs of a run that has no ligands.

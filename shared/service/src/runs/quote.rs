@@ -36,7 +36,7 @@ pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let _reading = submit::reading(ports, &submission.uid, &ligands)?;
     let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
     let question = Question::of(ports, &submission).await?;
-    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let reading = Reading::new(room.most_ligands(), question.was_answered());
     let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,

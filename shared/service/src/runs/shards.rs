@@ -225,8 +225,8 @@ pub async fn lost(
 }
 
 /// Closes the shards of a run that was stopped: what their workers told counts, their other items fail for the reason it
-/// was stopped. All that are at work, what a call that died has begun, and some of those that wait: the reports of closed
-/// shards wake the dispatcher, which calls again.
+/// was stopped. Called when no worker is at work any more: what the system's records still say to be at work, what a call
+/// that died has begun, and some of those that wait. The reports of closed shards wake the dispatcher, which calls again.
 pub async fn close_open(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
     let run = world.docs.find::<Run>(&places::job(uid, job)).await?.map(|run| run.value);
     let Some(reason) = run.filter(|run| !run.status.is_final()).and_then(|run| run.stopped) else { return Ok(()) };

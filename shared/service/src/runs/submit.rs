@@ -188,7 +188,7 @@ async fn take_in(
     let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
     let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
     let question = Question::of(ports, &submission).await?;
-    let reading = Reading::first(room.most_ligands(), question.was_answered());
+    let reading = Reading::new(room.most_ligands(), question.was_answered());
     let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
         outcome => outcome?,
@@ -209,7 +209,7 @@ async fn take_in(
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
     write_files(ports, &submission, &run.job_id).await?;
     if submission.batch {
-        let again = Reading { most: room.most_ligands(), wanted: false, first: judged.first_reading.take() };
+        let again = Reading { most: room.most_ligands(), wanted: false, first_reading: judged.first_reading.take() };
         if !write_items(ports, &run.uid, &run.job_id, &ligands, again).await?.agrees(&judged) {
             return Err(
                 Problem::conflict("the library was changed while it was read; send the request again").retry_after(1)

@@ -1,7 +1,7 @@
 //! The rows of a submission, wherever they come from.
 
-use super::{IngestError, Ligands, MOST_BYTES, object::Object};
-use chem::{FirstReading, LibraryError, LibraryReader, ReadError, Record, RowError, curate::BATCH};
+use super::{FirstReading, IngestError, Ligands, MOST_BYTES, object::Object};
+use chem::{LibraryError, LibraryReader, Noted, ReadError, Record, RowError, curate::BATCH};
 use platform::Blobs;
 use std::{
     io,
@@ -26,6 +26,8 @@ type OpenRows = Box<dyn Fn() -> Result<Rows, IngestError> + Send>;
 pub(super) struct Opened {
     pub rows: OpenRows,
     pub size: Size,
+    /// Which writing of the object they are of; 0 for those of a request.
+    pub generation: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,7 @@ pub(super) async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, Ing
             if meta.size > MOST_BYTES {
                 return Err(IngestError::TooLarge);
             }
+            let generation = meta.generation;
             let size = match meta.size {
                 size if size > LARGE_FILE => Size::Large,
                 size if size > SMALL_FILE => Size::Medium,
@@ -54,10 +57,10 @@ pub(super) async fn open(blobs: &Blobs, ligands: &Ligands) -> Result<Opened, Ing
             };
             if size == Size::Small {
                 let content = blobs.get(&path, SMALL_FILE).await?;
-                Opened { rows: Box::new(move || of_library(content.clone())), size }
+                Opened { rows: Box::new(move || of_library(content.clone())), size, generation }
             } else {
                 let object = Object::open(blobs, meta);
-                Opened { rows: Box::new(move || of_library(object.clone())), size }
+                Opened { rows: Box::new(move || of_library(object.clone())), size, generation }
             }
         }
     })
@@ -70,7 +73,7 @@ fn of_request(rows: Vec<Record>) -> Opened {
         let rows = rows.clone();
         Ok(Box::new((0..rows.len()).filter_map(move |row| rows.get(row).cloned()).map(Ok)) as Rows)
     };
-    Opened { rows: Box::new(open), size }
+    Opened { rows: Box::new(open), size, generation: 0 }
 }
 
 fn of_library(source: impl chem::Source) -> Result<Rows, IngestError> {
@@ -98,11 +101,11 @@ pub(super) fn read(
     if opened.size == Size::Small {
         return batches.try_for_each(counted);
     }
-    let (sender, read) = mpsc::sync_channel(0);
+    let (sender, received) = mpsc::sync_channel(0);
     thread::scope(|scope| {
         // Where nobody takes any more, there is an error already.
         scope.spawn(move || batches.try_for_each(|some| sender.send(some)));
-        read.into_iter().try_for_each(&mut counted)
+        received.into_iter().try_for_each(&mut counted)
     })
 }
 
@@ -131,14 +134,14 @@ impl Iterator for Batches {
     }
 }
 
-/// What a first reading finds.
-pub(super) fn first(opened: &Opened, most_rows: u64) -> Result<Arc<FirstReading>, IngestError> {
-    let mut first = FirstReading::default();
+/// Reads all rows beforehand.
+pub(super) fn first_reading(opened: &Opened, most_rows: u64) -> Result<FirstReading, IngestError> {
+    let mut noted = Noted::default();
     read(opened, most_rows, |rows| {
-        first.note_all(rows);
+        noted.note_all(rows);
         Ok(())
     })?;
-    Ok(first.finished().into())
+    Ok(FirstReading { found: noted.finished().into(), generation: opened.generation })
 }
 
 /// A row, broken or not; an error where nothing follows.

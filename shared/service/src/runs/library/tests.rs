@@ -30,8 +30,7 @@ async fn taken(bench: &Bench, name: &str, content: &[u8]) -> (Result<Judged, Ing
     let path = BlobPath::new(places::UPLOADS, name).unwrap();
     let blobs = &bench.world.blobs;
     blobs.put_bytes(&path, content.to_vec(), PutOptions::default()).await.unwrap();
-    let judged =
-        ingest(blobs, (&user("u1"), &job()), &Ligands::Library(path), Reading::first(MOST_LIGANDS, false)).await;
+    let judged = ingest(blobs, (&user("u1"), &job()), &Ligands::Library(path), Reading::new(MOST_LIGANDS, false)).await;
     let items = match blobs.get(&places::library(&user("u1"), &job()).unwrap(), 1 << 30).await {
         Ok(lines) => lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of).collect(),
         Err(_) => vec![],
@@ -86,15 +85,35 @@ async fn a_library_too_large_to_be_remembered_is_judged_like_any_other() {
     let text: String = (1..=6000).map(|row| format!("{},{}\n", smiles(row), name(row))).collect();
     let (judged, items) = taken(&bench, "u1/screen/library.csv", format!("smiles,name\n{text}").as_bytes()).await;
     let judged = judged.unwrap();
-    let (blobs, requested) = (&bench.world.blobs, Reading::first(MOST_LIGANDS, true));
+    let (blobs, requested) = (&bench.world.blobs, Reading::new(MOST_LIGANDS, true));
     let in_request = ingest(blobs, (&user("u1"), &other_job()), &Ligands::Rows(rows), requested).await.unwrap();
-    assert!(judged.first_reading.is_some() && in_request.first_reading.is_none());
     assert!(judged.agrees(&in_request) && judged.rejected > 1000, "{} rejected", judged.rejected);
     let library = places::library(&user("u1"), &other_job()).unwrap();
     let lines = blobs.get(&library, 1 << 30).await.unwrap();
     let expected = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(item_of);
     assert!(expected.eq(items));
     assert_eq!((judged.wanted.len(), in_request.wanted.len() as u32), (0, in_request.accepted));
+}
+
+#[tokio::test]
+async fn what_was_found_of_a_library_holds_for_it_and_not_for_what_replaced_it() {
+    let bench = Bench::new().await;
+    let blobs = &bench.world.blobs;
+    let path = BlobPath::new(places::UPLOADS, "u1/screen/library.csv").unwrap();
+    let put = async |end: &str| {
+        let line = |row: usize| format!("{}{end},{row:0>190}\n", "C".repeat(row % 60 + 1));
+        let text: String = (1..=6000).map(line).collect();
+        blobs.put_bytes(&path, format!("smiles,name\n{text}"), PutOptions::default()).await.unwrap();
+    };
+    let library = Ligands::Library(path.clone());
+    let reading = |first_reading| Reading { first_reading, ..Reading::new(MOST_LIGANDS, false) };
+    put("O").await;
+    let judged = check(blobs, &library, reading(None)).await.unwrap();
+    let again = check(blobs, &library, reading(judged.first_reading.clone())).await.unwrap();
+    assert!(judged.first_reading.is_some() && judged.agrees(&again) && judged.accepted == 60);
+    put("c").await;
+    let replaced = check(blobs, &library, reading(judged.first_reading)).await.unwrap();
+    assert_eq!((replaced.accepted, replaced.invalid), (0, 6000));
 }
 
 #[tokio::test]
@@ -105,7 +124,7 @@ async fn rows_that_cannot_be_run_are_not_read_without_end() {
         let path = BlobPath::new(places::UPLOADS, "u1/screen/bad.csv").unwrap();
         let text = format!("smiles,name\n{}", line.repeat(rows));
         bench.world.blobs.put_bytes(&path, text, PutOptions::default()).await.unwrap();
-        check(&bench.world.blobs, &Ligands::Library(path), Reading::first(5, false)).await
+        check(&bench.world.blobs, &Ligands::Library(path), Reading::new(5, false)).await
     };
     assert_eq!(check_rows(10_010, 1).await.unwrap().rejected, 10_010);
     // A small file, and one that is read twice.
@@ -119,7 +138,7 @@ async fn rows_that_cannot_be_run_are_not_read_without_end() {
 async fn a_file_too_large_is_refused_by_what_is_known_of_it_and_not_read() {
     let blobs = Blobs::new(Arc::new(Huge));
     let path = BlobPath::new(places::UPLOADS, "u1/screen/library.csv").unwrap();
-    let error = check(&blobs, &Ligands::Library(path), Reading::first(5, false)).await.unwrap_err();
+    let error = check(&blobs, &Ligands::Library(path), Reading::new(5, false)).await.unwrap_err();
     assert!(matches!(error, IngestError::TooLarge), "{error:?}");
     assert_eq!(error.to_string(), "the library is larger than 1024 MiB");
 }
@@ -128,7 +147,7 @@ async fn a_file_too_large_is_refused_by_what_is_known_of_it_and_not_read() {
 async fn a_library_that_is_not_there_or_no_library_says_so() {
     let bench = Bench::new().await;
     let absent = Ligands::Library(BlobPath::new(places::UPLOADS, "u1/screen/absent.csv").unwrap());
-    let error = check(&bench.world.blobs, &absent, Reading::first(MOST_LIGANDS, false)).await.unwrap_err();
+    let error = check(&bench.world.blobs, &absent, Reading::new(MOST_LIGANDS, false)).await.unwrap_err();
     assert!(matches!(error, IngestError::Platform(platform::Error::NotFound(_))), "{error:?}");
     let (judged, items) = taken(&bench, "u1/screen/library.csv", b"id,weight\n1,46\n").await;
     assert!(matches!(judged, Err(IngestError::Library(LibraryError::NoSmilesColumn { .. }))));

@@ -2,9 +2,10 @@
 //! the file claims about itself is never trusted with memory.
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parquet::basic::{Repetition, Type as Physical};
+use parquet::basic::{Compression, Repetition, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
@@ -16,7 +17,7 @@ use super::{LibraryError, Record, RowError, RowProblem, Source, Structure, heade
 mod chunks;
 mod pages;
 
-use chunks::Chunks;
+use chunks::{Chunks, SourceFailed};
 use pages::Pages;
 
 /// Rows decoded at a time.
@@ -52,6 +53,7 @@ impl Rows {
     pub fn open(source: impl Source, max_bytes: u64) -> Result<Self, LibraryError> {
         let file = guarded(|| SerializedFileReader::new(Chunks::new(source)))?;
         let (smiles, names) = columns(file.metadata())?;
+        check_codecs(file.metadata(), names.iter().chain([&smiles]))?;
         if file.metadata().file_metadata().num_rows() > MAX_ROWS {
             return Err(LibraryError::Parquet { detail: format!("it holds more than {MAX_ROWS} rows") });
         }
@@ -168,16 +170,39 @@ fn columns(metadata: &ParquetMetaData) -> Result<(usize, Vec<usize>), LibraryErr
     Ok((usable[smiles], ranked.into_iter().map(|(_, at)| at).filter(|at| *at != usable[smiles]).collect()))
 }
 
+/// Whether what is to be read is packed in a way that is read here.
+fn check_codecs<'a>(
+    metadata: &ParquetMetaData,
+    mut wanted: impl Iterator<Item = &'a usize>,
+) -> Result<(), LibraryError> {
+    let codec = |column: &usize| {
+        metadata.row_groups().iter().find_map(|group| match group.columns().get(*column)?.compression() {
+            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => None,
+            Compression::GZIP(_) => Some("gzip"),
+            Compression::BROTLI(_) => Some("brotli"),
+            Compression::LZ4 | Compression::LZ4_RAW => Some("lz4"),
+            Compression::LZO => Some("lzo"),
+        })
+    };
+    let packed =
+        |codec| LibraryError::Parquet { detail: format!("it is packed with {codec}; pack it with snappy or zstd") };
+    wanted.find_map(codec).map_or(Ok(()), |codec| Err(packed(codec)))
+}
+
 /// Runs the Parquet library and keeps its panics inside: the bytes come from strangers.
 fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, LibraryError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(ParquetError::External(error))) if error.is::<std::io::Error>() => {
-            Err(error.downcast::<std::io::Error>().map_or_else(damaged, |error| LibraryError::Io(*error)))
+        Ok(Err(ParquetError::External(error))) => {
+            Err(error.downcast::<io::Error>().map_or_else(damaged, |error| failed_or_damaged(*error)))
         }
         Ok(Err(error)) => Err(damaged(error)),
         Err(_) => Err(damaged("it is damaged")),
     }
+}
+
+fn failed_or_damaged(error: io::Error) -> LibraryError {
+    error.downcast::<SourceFailed>().map_or_else(damaged, |SourceFailed(error)| LibraryError::Io(error))
 }
 
 fn damaged(error: impl ToString) -> LibraryError {

@@ -22,6 +22,11 @@ const HEADER: usize = 24;
 /// The end of a file: the length of its footer and `PAR1`.
 const TAIL: u64 = 8;
 
+/// What was asked of the source did not come, which says nothing of the file.
+#[derive(Debug, thiserror::Error)]
+#[error("the source failed")]
+pub(super) struct SourceFailed(#[source] pub io::Error);
+
 /// Bounded random access to a source.
 #[derive(Clone)]
 pub(super) struct Chunks {
@@ -45,7 +50,8 @@ impl Chunks {
         }
         let start = number * BLOCK;
         let length = self.source.size().saturating_sub(start).min(BLOCK);
-        let bytes = self.source.range(start, length as usize)?;
+        let bytes = self.source.range(start, length as usize);
+        let bytes = bytes.map_err(|error| io::Error::new(error.kind(), SourceFailed(error)))?;
         if kept.len() == BLOCKS_KEPT {
             kept.pop_front();
         }

@@ -1,3 +1,4 @@
+use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding};
@@ -85,7 +86,8 @@ fn codecs_and_encodings_that_are_not_read_are_named() {
     let error = failure(written("smiles", &[Some(b"CCO")], delta.build()));
     assert!(error.to_string().contains("DELTA_BYTE_ARRAY; write it plain or with a dictionary"), "{error}");
     let gzip = include_bytes!("../../../tests/fixtures/gzip.parquet");
-    assert!(failure(gzip).to_string().contains("gzip"), "{}", failure(gzip));
+    let error = failure(gzip).to_string();
+    assert!(error.contains("packed with gzip; pack it with snappy or zstd"), "{error}");
 }
 
 #[test]
@@ -96,8 +98,33 @@ fn a_file_as_polars_packs_it_is_read_and_one_whose_page_holds_more_than_it_claim
     assert!(rows.len() == 50 && (0..50).all(|n| rows[n].structure == smiles(n)));
     // The dictionary's page is the first: PAR1, type 2, then that its content has 980 bytes; here it says 84.
     assert_eq!(zstd[4..9], [0x15, 0x04, 0x15, 0xa8, 0x0f]);
-    let less = failure([&zstd[..8], &[0x01], &zstd[9..]].concat()).to_string();
-    assert!(less.contains("too small"), "{less}");
+    let less = failure([&zstd[..8], &[0x01], &zstd[9..]].concat());
+    assert!(matches!(less, LibraryError::Parquet { .. }), "the user's to mend: {less}");
+}
+
+/// A file in a store that answers no more.
+struct Gone(Bytes);
+
+impl Source for Gone {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn stream(&self) -> io::Result<Box<dyn BufRead + Send>> {
+        self.0.stream()
+    }
+
+    fn range(&self, _: u64, _: usize) -> io::Result<Bytes> {
+        Err(io::Error::other("no answer"))
+    }
+}
+
+#[test]
+fn a_store_that_fails_is_told_from_a_file_that_is_damaged() {
+    let gone = LibraryReader::open(Gone(Bytes::from_static(PYARROW))).err().unwrap();
+    assert!(matches!(&gone, LibraryError::Io(error) if error.kind() == io::ErrorKind::Other), "{gone:?}");
+    let cut_off = failure(&PYARROW[..PYARROW.len() / 2]);
+    assert!(matches!(cut_off, LibraryError::Parquet { .. }), "{cut_off:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Shard documents written in one commit, after their inputs; as many are filled meanwhile, and no more is held.
-const COMMIT: usize = 400;
+const COMMIT: usize = 200;
 /// Objects written at once.
 const SIDE_BY_SIDE: usize = 32;
 /// Shards whose results are copied at once, each some files at a time.

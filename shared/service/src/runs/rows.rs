@@ -28,7 +28,7 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Send + 'static,
 {
-    let large = run.items > ON_ONE_CORE;
+    let large = is_large(run);
     let begin = move |shard: Result<Shard>| {
         let task = shard.map(&work);
         async move {
@@ -40,6 +40,11 @@ where
         }
     };
     shards::all(docs, &run.uid, &run.job_id).map(begin).buffered(SIDE_BY_SIDE)
+}
+
+/// True where it pays to work on the rows of a run on several cores.
+pub(super) fn is_large(run: &Run) -> bool {
+    run.items > ON_ONE_CORE
 }
 
 /// The rows of one shard's latest report, in the order of the report.

@@ -19,10 +19,11 @@ use crate::{
         sort::Sorter,
         views::shown,
     },
+    telemetry,
 };
 use domain::{BatchResults, ResultRow, Run, Shard, Status};
-use futures::{StreamExt, TryStreamExt, stream};
-use platform::{Blobs, Docs, Ids, PutOptions, Result};
+use futures::{StreamExt, TryStreamExt, future::try_join, stream};
+use platform::{Blobs, Docs, Error, Ids, PutOptions, Result};
 use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
 /// How many of the best stand apart in `batch_results.json`.
@@ -101,15 +102,25 @@ pub(super) async fn gather(
             gathered.add(&batch.answers).await?;
         }
     }
-    gathered.write(blobs, run).await?;
     let other: Vec<_> = other.into_iter().collect();
     let entries = Entries::new(blobs, scratch.clone(), &columns, held.group);
-    let emitted = emit(blobs, folder, &columns, &other, sorter.sorted().await?, entries).await?;
+    let emitting = async { emit(blobs, folder, &columns, &other, sorter.sorted().await?, entries).await };
+    let ((), emitted) = try_join(index(blobs, run, gathered), emitting).await?;
     let layout = orders::write(blobs, folder, &columns, emitted, other, simulated).await?;
     write_listing(blobs, run, folder, &layout).await?;
     remove(blobs, scratch.0.as_str()).await?;
     blobs.put_json(&folder.file(LAYOUT)?, &layout, PutOptions::default()).await?;
     Ok(layout)
+}
+
+/// Writes by what later runs look results up; of a large run on a core of its own.
+async fn index(blobs: &Blobs, run: &Run, gathered: Gathered) -> Result<()> {
+    if !rows::is_large(run) {
+        return gathered.write(blobs, run).await;
+    }
+    let (blobs, run) = (blobs.clone(), run.clone());
+    let writing = telemetry::beside(async move { gathered.write(&blobs, &run).await });
+    writing.await.map_err(|error| Error::internal("writing an index", error))?
 }
 
 type Work = futures::future::BoxFuture<'static, Result<Batch>>;

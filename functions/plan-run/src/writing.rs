@@ -6,12 +6,10 @@ use domain::{JobId, Run, Shard, Uid};
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{Blobs, Docs, Error, PutOptions, Write};
 use service::{
-    Result, World, places,
+    Beside, Problem, Result, World, places,
     runs::{reuse, shards::ShardInput},
-    telemetry,
 };
 use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 /// Shard documents written in one commit, after their inputs; as many are filled meanwhile, and no more is held.
 const COMMIT: usize = 200;
@@ -24,7 +22,7 @@ const TAKEN_SIDE_BY_SIDE: usize = 8;
 pub struct Writing {
     to: Arc<(World, Run, Vec<JobId>)>,
     filled: Vec<Filled>,
-    beside: Option<JoinHandle<Result<()>>>,
+    beside: Option<Beside<(), Problem>>,
 }
 
 impl Writing {
@@ -39,7 +37,7 @@ impl Writing {
         if self.filled.len() == COMMIT {
             self.settled().await?;
             let (to, filled) = (self.to.clone(), std::mem::take(&mut self.filled));
-            self.beside = Some(telemetry::beside(async move { write(&to, filled).await }));
+            self.beside = Some(Beside::begin(async move { write(&to, filled).await }));
         }
         Ok(())
     }
@@ -52,17 +50,9 @@ impl Writing {
     }
 
     async fn settled(&mut self) -> Result<()> {
-        let Some(beside) = &mut self.beside else { return Ok(()) };
-        let written = beside.await.map_err(|error| Error::internal("writing shards", error));
-        self.beside = None;
-        written?
-    }
-}
-
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if let Some(beside) = &self.beside {
-            beside.abort();
+        match self.beside.take() {
+            Some(beside) => beside.end("writing shards").await,
+            None => Ok(()),
         }
     }
 }

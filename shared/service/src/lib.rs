@@ -4,6 +4,7 @@
 //! views) lives in [`runs`], what they do with webhooks in [`webhooks`]; where everything lies in [`places`].
 
 pub mod api_key;
+mod beside;
 pub mod caller;
 mod config;
 pub mod events;
@@ -28,7 +29,8 @@ mod tokens_tests;
 pub mod webhooks;
 mod world;
 
-pub use caller::{Admin, Caller, Downloads, Manager};
+pub use beside::Beside;
+pub use caller::{Admin, Caller, Downloads, Manager, Submitter};
 pub use extract::{Body, IdempotencyKey, Path, Query};
 pub use function::{Environment, Function, Shutdown, Trigger, Work, serve};
 pub use limits::{Held, Hold, Limiter};

@@ -1,11 +1,10 @@
 //! A part of an object that is read in pieces, one of which is on its way while the one before it is worked on. Where
 //! many are read side by side they share what memory there is for that.
 
-use crate::telemetry;
+use crate::Beside;
 use bytes::Bytes;
 use platform::{BlobPath, Blobs, Error, Result};
 use std::ops::Range;
-use tokio::task::JoinHandle;
 
 /// The smallest piece worth a request, in bytes.
 const SMALLEST: u64 = 32 * 1024;
@@ -16,7 +15,7 @@ pub struct Pieces {
     /// What is not yet on its way.
     rest: Range<u64>,
     piece: u64,
-    next: Option<JoinHandle<Result<Bytes>>>,
+    next: Option<Beside<Bytes, Error>>,
 }
 
 impl Pieces {
@@ -31,7 +30,7 @@ impl Pieces {
     /// The next bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let Some(next) = self.next.take() else { return Ok(None) };
-        let piece = next.await.map_err(|error| Error::internal("reading an object", error))??;
+        let piece = next.end("reading an object").await?;
         self.ask();
         Ok(Some(piece))
     }
@@ -43,14 +42,6 @@ impl Pieces {
         let bytes = self.rest.start..self.rest.end.min(self.rest.start + self.piece);
         self.rest.start = bytes.end;
         let (blobs, path) = (self.blobs.clone(), self.path.clone());
-        self.next = Some(telemetry::beside(async move { blobs.get_range(&path, bytes).await }));
-    }
-}
-
-impl Drop for Pieces {
-    fn drop(&mut self) {
-        if let Some(next) = &self.next {
-            next.abort();
-        }
+        self.next = Some(Beside::begin(async move { blobs.get_range(&path, bytes).await }));
     }
 }

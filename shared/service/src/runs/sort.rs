@@ -4,12 +4,11 @@
 //! takes longer than packing them. A run of one block spills nothing.
 
 use super::pieces::Pieces;
-use crate::{places::Prefix, telemetry};
+use crate::{Beside, places::Prefix};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use platform::{Blobs, Error, ObjectMeta, PutOptions, Result, blobs::Chunks};
 use std::{cmp::Reverse, collections::BinaryHeap, io, ops::Range, sync::Arc};
-use tokio::task::JoinHandle;
 
 /// Records that are packed together, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -36,7 +35,7 @@ pub struct Sorter {
     most: usize,
     block: Block,
     spilled: Vec<ObjectMeta>,
-    spilling: Option<JoinHandle<Result<ObjectMeta>>>,
+    spilling: Option<Beside<ObjectMeta, Error>>,
 }
 
 /// Gives them in the order of their keys.
@@ -115,7 +114,7 @@ impl Sorter {
         self.settled().await?;
         let path = self.scratch.object(&format!("{:05}", self.spilled.len()))?;
         let (mut block, blobs) = (std::mem::take(&mut self.block), self.blobs.clone());
-        self.spilling = Some(telemetry::beside(async move {
+        self.spilling = Some(Beside::begin(async move {
             block.sort();
             blobs.put(&path, block.chunks(), PutOptions::default()).await
         }));
@@ -124,7 +123,7 @@ impl Sorter {
 
     async fn settled(&mut self) -> Result<()> {
         if let Some(spilling) = self.spilling.take() {
-            self.spilled.push(spilling.await.map_err(|error| Error::internal("spilling rows", error))??);
+            self.spilled.push(spilling.end("spilling rows").await?);
         }
         Ok(())
     }

@@ -4,14 +4,13 @@
 
 use super::{Folder, columns::Columns};
 use crate::{
+    Beside,
     runs::{pieces::Pieces, upload::Upload},
-    telemetry,
 };
 use bytes::{Buf, Bytes};
 use domain::OutcomeStatus;
 use platform::{BlobPath, Blobs, Error, PutOptions, Result};
 use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 /// Rows of a group.
 pub const GROUP: usize = 65_536;
@@ -32,7 +31,7 @@ pub struct Entries {
     full: usize,
     group: Group,
     spilled: Vec<(BlobPath, usize)>,
-    spilling: Option<JoinHandle<Result<()>>>,
+    spilling: Option<Beside<(), Error>>,
 }
 
 /// Rows, in the order of ranks.
@@ -95,7 +94,7 @@ impl Entries {
         let (group, columns) = (std::mem::take(&mut self.group), self.columns.clone());
         self.spilled.push((path.clone(), group.ties.len()));
         let mut upload = Upload::begin(&self.blobs, path, PutOptions::default());
-        self.spilling = Some(telemetry::beside(async move {
+        self.spilling = Some(Beside::begin(async move {
             for column in 0..columns.orders().len() {
                 upload.push(group.sorted(column, &columns).as_flattened()).await?;
             }
@@ -106,7 +105,7 @@ impl Entries {
 
     async fn settled(&mut self) -> Result<()> {
         match self.spilling.take() {
-            Some(spilling) => spilling.await.map_err(|error| Error::internal("spilling entries", error))?,
+            Some(spilling) => spilling.end("spilling entries").await,
             None => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use super::{
     orders,
 };
 use crate::{
-    places,
+    Beside, places,
     runs::{
         exports,
         reuse::{self, Answers, Gathered},
@@ -19,11 +19,10 @@ use crate::{
         sort::Sorter,
         views::shown,
     },
-    telemetry,
 };
 use domain::{BatchResults, ResultRow, Run, Shard, Status};
 use futures::{StreamExt, TryStreamExt, future::try_join, stream};
-use platform::{Blobs, Docs, Error, Ids, PutOptions, Result};
+use platform::{Blobs, Docs, Ids, PutOptions, Result};
 use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
 /// How many of the best stand apart in `batch_results.json`.
@@ -119,8 +118,7 @@ async fn index(blobs: &Blobs, run: &Run, gathered: Gathered) -> Result<()> {
         return gathered.write(blobs, run).await;
     }
     let (blobs, run) = (blobs.clone(), run.clone());
-    let writing = telemetry::beside(async move { gathered.write(&blobs, &run).await });
-    writing.await.map_err(|error| Error::internal("writing an index", error))?
+    Beside::begin(async move { gathered.write(&blobs, &run).await }).end("writing an index").await
 }
 
 type Work = futures::future::BoxFuture<'static, Result<Batch>>;

@@ -98,21 +98,24 @@ impl Curator {
         self.first_reading.as_ref().is_none_or(|first_reading| first_reading.is_repeated(key))
     }
 
+    /// What is known of the row at this place, from 0.
+    fn known(&self, at: usize) -> Option<Plain> {
+        self.first_reading.as_ref()?.plain(at)
+    }
+
     /// The verdict on a row that could be read.
     pub fn judge(&mut self, row: impl Into<Record>) -> Verdict {
         self.judged += 1;
-        let known = self.first_reading.as_ref().and_then(|first_reading| first_reading.plain(self.judged - 1));
-        read(row.into(), known).map_or_else(|refused| *refused, |read| self.admit(read))
+        read(row.into(), self.known(self.judged - 1)).map_or_else(|refused| *refused, |read| self.admit(read))
     }
 
     /// The verdicts on the next rows of a library, in their order, the same as one by one. Works on all cores; a few
     /// thousand rows at a time keep them busy.
     pub fn judge_all(&mut self, rows: Vec<Result<Record, RowError>>) -> Vec<Verdict> {
-        let (begin, first_reading) = (self.judged, self.first_reading.as_deref());
+        let begin = self.judged;
         self.judged += rows.len();
         let judge = |(at, row): (usize, Result<Record, RowError>)| {
-            let known = first_reading.and_then(|first_reading| first_reading.plain(begin + at));
-            row.map_err(|error| Box::new(error.into())).and_then(|row| read(row, known))
+            row.map_err(|error| Box::new(error.into())).and_then(|row| read(row, self.known(begin + at)))
         };
         let mut read: Vec<Result<Read, Box<Verdict>>> = rows.into_par_iter().enumerate().map(judge).collect();
         self.order(&mut read);

@@ -215,7 +215,12 @@ pub async fn check(blobs: &Blobs, ligands: &Ligands, reading: Reading) -> Result
     }
     let opened = open(blobs, ligands).await?;
     let small = opened.size == Size::Small;
-    let work = move || judge(&opened, reading.prepare(&opened)?, &mut |_| Ok(()), &mut |_| Ok(()));
+    let work = move || {
+        let reading = reading.prepare(&opened)?;
+        let first_reading = reading.first_reading.clone();
+        let judged = judge(&opened, reading, &mut |_| Ok(()), &mut |_| Ok(()))?;
+        Ok(Judged { first_reading, ..judged })
+    };
     if small { work() } else { blocking(work).await }
 }
 
@@ -252,8 +257,7 @@ pub async fn ingest(
     let judged = judged?;
     library?;
     rejected?;
-    // Nobody reads it again.
-    Ok(Judged { first_reading: None, ..judged })
+    Ok(judged)
 }
 
 /// The designs of a run that has no ligands.

@@ -69,9 +69,8 @@ pub(super) fn judge(
 ) -> Result<Judged, IngestError> {
     let most_rows = reading.most_rows();
     let Reading { most, wanted, first_reading } = reading;
-    let curator = first_reading.as_ref().map_or_else(Curator::new, |first| Curator::knowing(first.found.clone()));
-    let mut judging =
-        Judging { judged: Judged { first_reading, ..Judged::default() }, curator, wanted, smiles: Sha256::new() };
+    let curator = first_reading.map_or_else(Curator::new, |first| Curator::knowing(first.found));
+    let mut judging = Judging { judged: Judged::default(), curator, wanted, smiles: Sha256::new() };
     read(opened, most_rows, |rows| {
         for verdict in judging.curator.judge_all(rows) {
             judging.take(verdict, accept, reject)?;

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, http::header};
 use service::{
-    Body, Caller, Function, IdempotencyKey, Refusals, Result, World,
+    Body, Function, IdempotencyKey, Refusals, Result, Submitter, World,
     runs::{
         requests::{Asked, PredictRequest},
         submit,
@@ -22,7 +22,7 @@ fn router() -> OpenApiRouter<World> {
     params(IdempotencyKey),
     responses((status = 202, body = JobView, headers(("Location" = String))), Refusals))]
 async fn predict(
-    caller: Caller,
+    Submitter(caller): Submitter,
     State(world): State<World>,
     IdempotencyKey(key): IdempotencyKey,
     Body { value, digest }: Body<PredictRequest>,
@@ -38,7 +38,7 @@ async fn predict(
 #[utoipa::path(post, path = "/api/v1/jobs/submit", tag = "older clients", params(IdempotencyKey), request_body = PredictRequest,
     responses((status = 202, body = JobView, headers(("Location" = String))), Refusals))]
 async fn submit_job(
-    caller: Caller,
+    caller: Submitter,
     world: State<World>,
     key: IdempotencyKey,
     body: Body<PredictRequest>,

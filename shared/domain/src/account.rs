@@ -33,6 +33,9 @@ const BATCHES: Kind = Kind {
 };
 /// Where it cannot be known when one of a user's runs will end, in seconds.
 const ASK_AGAIN: u64 = 60;
+/// How long what a user's runs hold is not counted anew, in seconds. Runs that end meanwhile only leave more room; what
+/// runs take beyond their estimates in that time is not seen yet.
+const COUNT_HOLDS: f64 = 60.0;
 
 /// `users/{uid}`. An absent document is an empty one; an operator writes `tier` and `roles` and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,12 @@ pub struct Account {
     pub jobs: Window,
     /// Batches of this day.
     pub batches: Window,
+    /// What the user's single predictions hold at most: counted, and what was submitted since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by_jobs: Option<Holding>,
+    /// The same of batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_by_batches: Option<Holding>,
     /// What purged runs came to, which no document tells any more, by the month (`2026-11`) that they are charged to.
     #[serde(rename = "purged_months")]
     pub purged: BTreeMap<String, Purged>,
@@ -92,8 +101,10 @@ pub struct Demanded {
 }
 
 /// What a user's runs hold, from their documents.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holding {
+    /// When they were read.
+    pub counted_at: Timestamp,
     /// Runs of the kind that is asked for (single predictions, or batches) that have not ended.
     pub concurrent: u64,
     /// GPU seconds charged to this month's runs.
@@ -154,6 +165,13 @@ impl Window {
     }
 }
 
+impl Holding {
+    /// What somebody's runs hold who never submitted one.
+    pub fn nothing(now: Timestamp) -> Self {
+        Holding { counted_at: now, concurrent: 0, gpu_seconds: 0.0 }
+    }
+}
+
 impl Account {
     /// The tier that counts. `claimed` is what a verified token of this request says, where there is one.
     pub fn tier(&self, claimed: Option<Tier>) -> Tier {
@@ -178,6 +196,14 @@ impl Account {
         kept.failed += u64::from(run.progress.failed);
         kept.gpu_seconds += run.cost.gpu_seconds;
         kept.charged_gpu_seconds += run.charged_gpu_seconds;
+    }
+
+    /// What the user's runs of this kind hold at most, where that was counted lately: every submission is added to it by
+    /// the commit that makes its run.
+    pub fn held(&self, batch: bool, now: Timestamp) -> Option<Holding> {
+        let held = if batch { self.held_by_batches } else { self.held_by_jobs };
+        let lately = |held: &Holding| (0.0..COUNT_HOLDS).contains(&now.seconds_since(held.counted_at));
+        held.filter(lately).filter(|held| held.counted_at.month() == now.month())
     }
 
     /// Counts a submission, or says which limit leaves no room for it: then nothing is counted. `limits` are those of
@@ -217,7 +243,21 @@ impl Account {
             return over(kind.concurrent, most, holding.concurrent, 1, None, Some(ASK_AGAIN));
         }
         window.take(now, kind.span);
+        self.hold(holding, demanded);
         Ok(())
+    }
+
+    /// Keeps what the user's runs hold, with one more of them. GPU time is one budget for runs of both kinds.
+    fn hold(&mut self, holding: Holding, demanded: Demanded) {
+        let (same, other) = match demanded.batch {
+            true => (&mut self.held_by_batches, &mut self.held_by_jobs),
+            false => (&mut self.held_by_jobs, &mut self.held_by_batches),
+        };
+        let gpu_seconds = holding.gpu_seconds + demanded.gpu_seconds;
+        *same = Some(Holding { concurrent: holding.concurrent + 1, gpu_seconds, ..holding });
+        if let Some(other) = other {
+            other.gpu_seconds += demanded.gpu_seconds;
+        }
     }
 }
 

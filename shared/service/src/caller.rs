@@ -6,7 +6,8 @@
 //! request. Claims: `tier` (`default`, `premium`, `enterprise`, `admin`), `roles` (a list that may hold `admin`), and
 //! `admin: true`, which is the same role. The account document `users/{uid}` overrides either. An API key has the tier
 //! and roles of that document alone; there its owner's claimed tier is noted when they submit or manage with a token.
-//! Who only looks at something goes by that document as it was at most ten seconds ago.
+//! Who only looks at something, or submits something, goes by that document as it was at most ten seconds ago; the commit
+//! of a submission fails where it is another one by then.
 
 use crate::{
     Problem, World,
@@ -37,6 +38,10 @@ pub struct Caller {
     /// What we keep of them, as it was read to let them in.
     pub known: Known,
 }
+
+/// Who may submit something: as [`Caller`], by the account as it was a moment ago. For handlers whose commit holds only if
+/// it still is.
+pub struct Submitter(pub Caller);
 
 /// Who may manage API keys and webhooks: the scope `manage`.
 pub struct Manager(pub Caller);
@@ -71,9 +76,19 @@ impl FromRequestParts<World> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
-        let caller = verified(parts, world).await?;
+        let caller = verified(parts, world, looks(parts)).await?;
         caller.needs(if looks(parts) { Scope::Read } else { Scope::Submit })?;
         Ok(caller)
+    }
+}
+
+impl FromRequestParts<World> for Submitter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
+        let caller = verified(parts, world, true).await?;
+        caller.needs(Scope::Submit)?;
+        Ok(Submitter(caller))
     }
 }
 
@@ -81,7 +96,7 @@ impl FromRequestParts<World> for Manager {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
-        let caller = verified(parts, world).await?;
+        let caller = verified(parts, world, looks(parts)).await?;
         caller.needs(Scope::Manage)?;
         Ok(Manager(caller))
     }
@@ -101,7 +116,7 @@ impl FromRequestParts<World> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Problem> {
-        let caller = verified(parts, world).await?;
+        let caller = verified(parts, world, looks(parts)).await?;
         caller.needs(Scope::Manage)?;
         if !caller.roles.contains(&Role::Admin) {
             return Err(Problem::forbidden("this is for operators"));
@@ -110,19 +125,20 @@ impl FromRequestParts<World> for Admin {
     }
 }
 
-/// The user that a request's token or key speaks for, within their requests a minute.
-async fn verified(parts: &Parts, world: &World) -> Result<Caller, Problem> {
+/// The user that a request's token or key speaks for, within their requests a minute; `lately` where their account will
+/// do as it was a moment ago.
+async fn verified(parts: &Parts, world: &World, lately: bool) -> Result<Caller, Problem> {
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' '));
     let caller = if let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) {
         let Identity { uid, tier, roles } = token_of(world, token).await?;
-        let known = account(parts, world, &uid).await?;
+        let known = account(world, &uid, lately).await?;
         let kept = &known.account.value;
         let (tier, roles, claimed_tier) = (kept.tier(Some(tier)), kept.roles(&roles), Some(tier));
         Caller { uid, tier, roles, scopes: Scope::ALL.to_vec(), key: None, claimed_tier, known }
     } else if let Some(key) = text(API_KEY) {
         let record = api_key::check(world, key).await?;
-        let known = account(parts, world, &record.uid).await?;
+        let known = account(world, &record.uid, lately).await?;
         let (tier, roles) = (known.account.value.tier(None), known.account.value.roles(&[]));
         let key = Some(record.id);
         Caller { uid: record.uid, tier, roles, scopes: record.scopes, key, claimed_tier: None, known }
@@ -138,9 +154,8 @@ fn looks(parts: &Parts) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD)
 }
 
-/// The user's account: for who only looks at something, as it was a moment ago.
-async fn account(parts: &Parts, world: &World, uid: &Uid) -> platform::Result<Known> {
-    if looks(parts) {
+async fn account(world: &World, uid: &Uid, lately: bool) -> platform::Result<Known> {
+    if lately {
         return world.recent.account(&world.docs, uid, world.clock.now()).await;
     }
     Known::read(&world.docs, uid).await

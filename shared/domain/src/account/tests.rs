@@ -14,7 +14,7 @@ fn admit(account: &mut Account, tier: Tier, demanded: Demanded, holding: Holding
 }
 
 fn none() -> Holding {
-    Holding::default()
+    Holding::nothing(at("2026-11-23T12:00:00Z"))
 }
 
 #[test]
@@ -50,6 +50,27 @@ fn an_instance_whose_clock_is_behind_opens_no_second_window() {
     }
     let refused = admit(&mut account, Tier::Default, BATCH, none(), at("2026-11-23T23:59:59.500Z")).unwrap();
     assert_eq!((refused.kind, refused.resets_at), (LimitKind::BatchesPerDay, Some(at("2026-11-25T00:00:00Z"))));
+}
+
+#[test]
+fn what_was_counted_holds_for_a_minute_of_the_same_month_with_all_that_was_submitted_since() {
+    let (mut account, now) = (Account::default(), at("2026-11-30T23:59:30Z"));
+    assert_eq!((account.held(false, now), account.held(true, now)), (None, None), "nothing was counted yet");
+    let counted = |concurrent, gpu_seconds| Holding { counted_at: now, concurrent, gpu_seconds };
+    for demanded in [JOB, BATCH] {
+        let holding = account.held(demanded.batch, now).unwrap_or(counted(1, 10.0));
+        assert_eq!(admit(&mut account, Tier::Premium, demanded, holding, now), None);
+    }
+    assert_eq!(account.held(false, now), Some(counted(2, 670.0)), "the batch's GPU time is of the same budget");
+    assert_eq!(account.held(true, now), Some(counted(2, 610.0)));
+    assert!(account.held(false, at("2026-11-30T23:59:59.900Z")).is_some());
+    assert_eq!(account.held(false, at("2026-12-01T00:00:00Z")), None, "another month");
+    assert_eq!(account.held(false, at("2026-11-30T23:59:29Z")), None, "counted by a clock that is ahead");
+    let noon = Account { held_by_jobs: Some(none()), ..Account::default() };
+    assert_eq!(noon.held(false, at("2026-11-23T12:00:59Z")), Some(none()));
+    assert_eq!(noon.held(false, at("2026-11-23T12:01:00Z")), None);
+    let written = serde_json::to_value(&account).unwrap();
+    assert_eq!(serde_json::from_value::<Account>(written).unwrap(), account);
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn router() -> OpenApiRouter<World> {
     OpenApiRouter::new()
         .routes(routes!(look, change))
         .routes(routes!(manage))
+        .routes(routes!(submit))
         .routes(routes!(take))
         .routes(routes!(run))
         .routes(routes!(probe))
@@ -43,6 +44,11 @@ async fn change(caller: Caller) -> Json<Value> {
 
 #[utoipa::path(get, path = "/manage", responses((status = 200)))]
 async fn manage(Manager(caller): Manager) -> Json<Value> {
+    shown(&caller)
+}
+
+#[utoipa::path(post, path = "/submit", responses((status = 200)))]
+async fn submit(Submitter(caller): Submitter) -> Json<Value> {
     shown(&caller)
 }
 
@@ -270,4 +276,18 @@ async fn who_only_looks_is_let_in_by_the_account_of_a_moment_ago_and_who_changes
     assert_eq!(bench.post(FUNCTION, "u1", "/", None, &Value::Null).await.body["tier"], "premium");
     bench.wait(1);
     assert_eq!(bench.get(FUNCTION, "u1", "/").await.body["tier"], "premium");
+}
+
+#[tokio::test]
+async fn who_submits_is_let_in_by_the_account_of_a_moment_ago() {
+    let bench = bench().await;
+    assert_eq!(bench.post(FUNCTION, "u1", "/submit", None, &Value::Null).await.body["tier"], "enterprise");
+    let mut account = bench.world.docs.get::<domain::Account>(&places::account(&user("u1"))).await.unwrap();
+    account.value.tier = Some(Tier::Premium);
+    bench.world.docs.replace(&account).await.unwrap();
+    assert_eq!(bench.post(FUNCTION, "u1", "/submit", None, &Value::Null).await.body["tier"], "enterprise");
+    bench.wait(10);
+    assert_eq!(bench.post(FUNCTION, "u1", "/submit", None, &Value::Null).await.body["tier"], "premium");
+    bench.key("looks", "u1", &[Scope::Read]).await;
+    assert_eq!(bench.post(FUNCTION, "looks", "/submit", None, &Value::Null).await.status, 403);
 }

@@ -4,6 +4,7 @@ use super::{
     costs,
     draft::{build, within_budget},
     library::{IngestError, Judged, Ligands, Reading},
+    quota::Room,
     reuse::{self, Question, Reuse},
     submit::{ATTEMPTS, Ports, Submission, busy, tidy_up, write_files, write_items},
 };
@@ -16,18 +17,18 @@ use platform::Write;
 /// that says why; its file stays where it is, so that it can be submitted later.
 pub async fn submit_upload(
     ports: &Ports<'_>,
-    mut submission: Submission,
+    submission: Submission,
     job_id: JobId,
     ligands: Ligands,
 ) -> Result<Option<Run>, Problem> {
     if is_known(ports, &submission.uid, &job_id).await? {
         return Ok(None);
     }
-    let mut room = submission.room(ports).await?;
-    if let Err(exceeded) = room.for_any(submission.batch, ports.clock.now().into()) {
+    let mut room = Room::anew(ports, submission.asking()).await?;
+    if let Err(exceeded) = room.for_any(ports.clock.now().into()) {
         return refuse_upload(ports, submission, job_id, no_room(&exceeded)).await;
     }
-    let question = Question::of(ports, &submission).await?;
+    let question = Question::of(ports, &submission, room.is_first()).await?;
     let reading = Reading::new(room.most_ligands(), question.was_answered());
     let judged = match write_items(ports, &submission.uid, &job_id, &ligands, reading).await {
         Ok(judged) => Ok(judged),
@@ -68,7 +69,7 @@ pub async fn submit_upload(
             tidy_up(ports, &run).await?;
             return Ok(None);
         }
-        room = submission.room(ports).await?;
+        room = Room::anew(ports, submission.asking()).await?;
     }
     Err(busy())
 }

@@ -1,10 +1,13 @@
-//! What a user's runs may use, over all instances. A submission reads the account, then what the user's runs hold, and
-//! commits the account with the run: any other submission in between makes it read again, so that two at once cannot
+//! What a user's runs may use, over all instances. A submission goes by the account and by what the user's runs hold,
+//! and commits the account with the run: any other submission in between makes it read again, so that two at once cannot
 //! both take the last place. What ends in between only leaves more room.
+//!
+//! What the runs hold stands in the account for a minute after it was counted, and every submission is added to it; an
+//! account that this instance read a moment ago will do, because the commit finds out whether it still is that. Before
+//! anybody is refused, both are read anew.
 
-use super::recent::Recent;
+use super::submit::Ports;
 use crate::{Caller, Problem, places};
-use chrono::{DateTime, Utc};
 use domain::{Account, Demanded, Exceeded, Holding, JobType, LimitKind, Limits, Run, Status, Tier, Timestamp, Uid};
 use platform::{Docs, Number, Query, Result, Version, Versioned, Write};
 use serde_json::json;
@@ -28,15 +31,23 @@ pub struct Known {
     exists: bool,
 }
 
+/// Who asks for room, and for what.
+#[derive(Clone)]
+pub struct Asking {
+    pub uid: Uid,
+    pub batch: bool,
+    /// The tier that a verified token of the request claims.
+    pub claimed_tier: Option<Tier>,
+}
+
 /// The room a user has for one more run.
 #[derive(Clone)]
 pub struct Room {
+    asking: Asking,
     known: Known,
     holding: Holding,
-    /// When that was counted, and whether this submission did.
-    counted: DateTime<Utc>,
+    /// Whether all of it was read for this submission.
     anew: bool,
-    batch: bool,
     tier: Tier,
     limits: Limits,
 }
@@ -66,49 +77,52 @@ impl Known {
 }
 
 impl Room {
-    /// The room of a user whose account was read before, once it is known what their runs hold. `claimed` is the tier that
-    /// a verified token of this request claims; `limited` whether limits hold.
-    pub fn new(mut known: Known, batch: bool, claimed: Option<Tier>, limited: bool) -> Self {
-        let tier = known.account.value.tier(claimed);
-        if claimed.is_some() {
-            known.account.value.claimed_tier = claimed;
+    /// The room of a user by the account as it is `known`, and by what it says that their runs hold, if that was counted
+    /// lately.
+    pub async fn of(ports: &Ports<'_>, asking: Asking, known: Option<Known>) -> Result<Self> {
+        let known = match known {
+            Some(known) => known,
+            None => Known::read(ports.docs, &asking.uid).await?,
+        };
+        let now = Timestamp::from(ports.clock.now());
+        let held = match known.exists {
+            true => known.account.value.held(asking.batch, now),
+            // The first submission makes the account.
+            false => Some(Holding::nothing(now)),
+        };
+        let holding = match held {
+            Some(holding) => holding,
+            None => count(ports.docs, &asking, now).await?,
+        };
+        Ok(Room::with(asking, known, holding, ports.settings.limits))
+    }
+
+    /// The same, all of it read now: what is committed after the account was read makes the commit fail, what was before
+    /// is counted.
+    pub async fn anew(ports: &Ports<'_>, asking: Asking) -> Result<Self> {
+        let known = Known::read(ports.docs, &asking.uid).await?;
+        let holding = count(ports.docs, &asking, ports.clock.now().into()).await?;
+        Ok(Room { anew: true, ..Room::with(asking, known, holding, ports.settings.limits) })
+    }
+
+    fn with(asking: Asking, mut known: Known, holding: Holding, limited: bool) -> Self {
+        let tier = known.account.value.tier(asking.claimed_tier);
+        if asking.claimed_tier.is_some() {
+            known.account.value.claimed_tier = asking.claimed_tier;
         }
         let limits = if limited { tier.limits() } else { NONE };
-        let (holding, counted) = (Holding::default(), DateTime::UNIX_EPOCH);
-        Room { known, holding, counted, anew: false, batch, tier, limits }
+        Room { asking, known, holding, anew: false, tier, limits }
     }
 
-    /// Counts what the user's runs hold: what is committed after the account was read makes the commit fail, what was
-    /// before is counted here.
-    pub async fn count(&mut self, docs: &Docs, uid: &Uid, now: DateTime<Utc>) -> Result<()> {
-        let (concurrent, gpu_seconds) =
-            futures::try_join!(unfinished(docs, uid, self.batch), charged(docs, uid, now.into()))?;
-        self.holding = Holding { concurrent, gpu_seconds };
-        (self.counted, self.anew) = (now, true);
-        Ok(())
-    }
-
-    /// The same by what this instance counted a moment ago, where the account still is as it left it. False where it has
-    /// to be counted.
-    pub fn recall(&mut self, recent: &Recent, uid: &Uid, now: DateTime<Utc>) -> bool {
-        let known = recent.holding(uid, self.batch, &self.known.account.version, now);
-        if let Some((counted, holding)) = known {
-            (self.counted, self.holding) = (counted, holding);
-        }
-        known.is_some()
-    }
-
-    /// Asks whether there is room, once more where it was recalled and there was none.
+    /// Asks whether there is room; once more by what is read now, where there was none by what was known.
     pub async fn grants(
         &mut self,
-        docs: &Docs,
-        uid: &Uid,
-        now: DateTime<Utc>,
+        ports: &Ports<'_>,
         asked: impl Fn(&mut Room) -> Result<(), Box<Exceeded>>,
     ) -> Result<(), Problem> {
         match asked(self) {
             Err(_) if !self.anew => {
-                self.count(docs, uid, now).await?;
+                *self = Room::anew(ports, self.asking.clone()).await?;
                 asked(self)
             }
             outcome => outcome,
@@ -116,12 +130,15 @@ impl Room {
         .map_err(|exceeded| (*exceeded).into())
     }
 
-    /// Keeps what the user's runs hold now that this run is one of them: the commit with [`Room::write`] left the
-    /// account at this version.
-    pub fn keep(&self, recent: &Recent, run: &Run, version: Version) {
-        let Holding { concurrent, gpu_seconds } = self.holding;
-        let holding = Holding { concurrent: concurrent + 1, gpu_seconds: gpu_seconds + run.charged_gpu_seconds };
-        recent.keep(&run.uid, self.batch, version, self.counted, holding);
+    /// Keeps the account as the commit with [`Room::write`] left it.
+    pub fn keep(self, ports: &Ports<'_>, version: Version) {
+        let account = Versioned { version, ..self.known.account };
+        ports.recent.keep_account(self.asking.uid, ports.clock.now(), Known { account, exists: true });
+    }
+
+    /// True where the user never submitted anything.
+    pub fn is_first(&self) -> bool {
+        !self.known.exists
     }
 
     /// The most ligands a batch may have.
@@ -142,8 +159,8 @@ impl Room {
     }
 
     /// Whether there is room for any run of this kind at all: asked before a library is read.
-    pub fn for_any(&self, batch: bool, now: Timestamp) -> Result<(), Box<Exceeded>> {
-        let demanded = Demanded { batch, ligands: 1, gpu_seconds: 0.0 };
+    pub fn for_any(&self, now: Timestamp) -> Result<(), Box<Exceeded>> {
+        let demanded = Demanded { batch: self.asking.batch, ligands: 1, gpu_seconds: 0.0 };
         self.known.account.value.clone().admit(self.tier, &self.limits, demanded, self.holding, now)
     }
 
@@ -172,6 +189,13 @@ pub async fn note_tier(docs: &Docs, caller: &Caller) -> Result<(), Problem> {
         Err(error) if error.is_race() => Ok(()),
         outcome => Ok(outcome?),
     }
+}
+
+/// Counts what the user's runs hold.
+async fn count(docs: &Docs, asking: &Asking, now: Timestamp) -> Result<Holding> {
+    let Asking { uid, batch, .. } = asking;
+    let (concurrent, gpu_seconds) = futures::try_join!(unfinished(docs, uid, *batch), charged(docs, uid, now))?;
+    Ok(Holding { counted_at: now, concurrent, gpu_seconds })
 }
 
 /// How many of the user's runs have not ended: single predictions, or batches.

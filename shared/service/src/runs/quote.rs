@@ -4,6 +4,7 @@ use super::{
     costs,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Reading},
+    quota::Room,
     requests::Asked,
     reuse::{self, Question},
     submit::{self, Ports},
@@ -34,8 +35,8 @@ pub struct Quoted {
 pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let Asked { mut submission, ligands, on_invalid } = asked;
     let _reading = submit::reading(ports, &submission.uid, &ligands)?;
-    let (room, now) = (submission.room(ports).await?, ports.clock.now().into());
-    let question = Question::of(ports, &submission).await?;
+    let (room, now) = (Room::anew(ports, submission.asking()).await?, ports.clock.now().into());
+    let question = Question::of(ports, &submission, room.is_first()).await?;
     let reading = Reading::new(room.most_ligands(), question.was_answered());
     let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),

@@ -1,11 +1,11 @@
-//! What this instance read a moment ago and need not read again. Accounts: who only looks at something is let in by
-//! them. What a user's runs hold: true as long as nobody else submitted anything for that user, which the account's
-//! version tells. What was learned of a model. Whatever changes something goes by the account as it is.
+//! What this instance read or wrote a moment ago and need not read again. Accounts: who only looks at something is let in
+//! by them, and who submits something, because the commit finds out whether the account still is what it was. What was
+//! learned of a model. Whatever else changes something goes by the account as it is.
 
 use super::quota::Known;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Holding, Learned, Uid};
-use platform::{Docs, Result, Version};
+use domain::{Learned, Uid};
+use platform::{Docs, Result};
 use std::{
     collections::HashMap,
     hash::Hash,
@@ -21,22 +21,13 @@ const KEPT: usize = 10_000;
 #[derive(Clone, Default)]
 pub struct Recent {
     accounts: Lately<Uid, Known>,
-    /// By user, and whether it is of batches.
-    counts: Lately<(Uid, bool), Count>,
     learned: Lately<&'static str, Option<Learned>>,
-}
-
-/// What a user's runs held while the account was at this version.
-#[derive(Clone, Debug)]
-struct Count {
-    version: Version,
-    holding: Holding,
 }
 
 impl Recent {
     /// The user's account as it was at most [`RECENT`] ago.
     pub async fn account(&self, docs: &Docs, uid: &Uid, now: DateTime<Utc>) -> Result<Known> {
-        if let Some((_, known)) = self.accounts.get(uid, now) {
+        if let Some(known) = self.accounts.get(uid, now) {
             return Ok(known);
         }
         let known = Known::read(docs, uid).await?;
@@ -44,27 +35,14 @@ impl Recent {
         Ok(known)
     }
 
-    /// When what the user's runs hold was counted, and how much that is since. Runs may have ended meanwhile, so it is
-    /// no less than the truth, but for what runs take beyond their estimates in that time.
-    pub(super) fn holding(
-        &self,
-        uid: &Uid,
-        batch: bool,
-        version: &Version,
-        now: DateTime<Utc>,
-    ) -> Option<(DateTime<Utc>, Holding)> {
-        let (counted, count) = self.counts.get(&(uid.clone(), batch), now)?;
-        (count.version == *version).then_some((counted, count.holding))
-    }
-
-    /// Keeps what a user's runs hold since the account has this version.
-    pub(super) fn keep(&self, uid: &Uid, batch: bool, version: Version, counted: DateTime<Utc>, holding: Holding) {
-        self.counts.put((uid.clone(), batch), counted, Count { version, holding });
+    /// Keeps the account as it was just written.
+    pub(super) fn keep_account(&self, uid: Uid, now: DateTime<Utc>, known: Known) {
+        self.accounts.put(uid, now, known);
     }
 
     /// What was learned of the model, as it was at most [`RECENT`] ago.
     pub fn learned(&self, model: &'static str, now: DateTime<Utc>) -> Option<Option<Learned>> {
-        self.learned.get(&model, now).map(|(_, learned)| learned)
+        self.learned.get(&model, now)
     }
 
     /// Keeps what was learned of the model.
@@ -80,9 +58,9 @@ type Read<K, V> = HashMap<K, (DateTime<Utc>, V)>;
 struct Lately<K, V>(Arc<Mutex<Read<K, V>>>);
 
 impl<K: Eq + Hash, V: Clone> Lately<K, V> {
-    fn get(&self, key: &K, now: DateTime<Utc>) -> Option<(DateTime<Utc>, V)> {
+    fn get(&self, key: &K, now: DateTime<Utc>) -> Option<V> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(key).filter(|(at, _)| is_recent(*at, now)).cloned()
+        all.get(key).filter(|(at, _)| is_recent(*at, now)).map(|(_, value)| value.clone())
     }
 
     fn put(&self, key: K, at: DateTime<Utc>, value: V) {

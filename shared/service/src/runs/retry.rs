@@ -4,7 +4,7 @@
 use super::{
     costs, draft, find_batch,
     library::{Items, Judged, Sizes},
-    quota::{Known, Room},
+    quota::{Asking, Room},
     reuse::Reuse,
     rows,
     submit::{self, Submission, tidy_up},
@@ -38,11 +38,9 @@ pub async fn retry(world: &World, caller: &Caller, id: &JobId) -> Result<Run, Pr
             return Err(Problem::conflict("the batch has not ended; what fails in it can be run again when it has"));
         }
         let now = world.clock.now().into();
-        let (uid, limited) = (&caller.uid, world.settings.limits);
-        let known = Known::read(&world.docs, uid).await?;
-        let mut room = Room::new(known, true, caller.claimed_tier, limited);
-        room.count(&world.docs, uid, world.clock.now()).await?;
-        room.for_any(true, now).map_err(|exceeded| *exceeded)?;
+        let asking = Asking { uid: caller.uid.clone(), batch: true, claimed_tier: caller.claimed_tier };
+        let mut room = Room::anew(&world.submitting(), asking).await?;
+        room.for_any(now).map_err(|exceeded| *exceeded)?;
         let mut run = prepare(world, &first.value, caller.claimed_tier).await?;
         run.weight = room.weight();
         if let Err(exceeded) = room.take(&run, now) {

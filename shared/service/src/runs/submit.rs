@@ -6,7 +6,7 @@ use super::{
     delete::remove_from,
     draft::{build, runnable, within_budget},
     library::{self, IngestError, Judged, Ligands, Reading},
-    quota::{Known, Room},
+    quota::{Asking, Known, Room},
     recent::Recent,
     reuse::{self, Question},
 };
@@ -15,7 +15,7 @@ use crate::{
     repeat::{Kept, Repeat},
 };
 use domain::{
-    JobId, Priority, Run, Source, Strategy, Tier, Uid,
+    JobId, Priority, Run, Source, Strategy, Tier, Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
 use models::{Accepted, FieldError, Model};
@@ -49,28 +49,9 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The room its user has for it: the first time by the account that is known, then by what it has become.
-    pub(super) async fn room(&mut self, ports: &Ports<'_>) -> platform::Result<Room> {
-        let known = match self.account.take() {
-            Some(known) => known,
-            None => Known::read(ports.docs, &self.uid).await?,
-        };
-        let mut room = Room::new(known, self.batch, self.claimed_tier, ports.settings.limits);
-        room.count(ports.docs, &self.uid, ports.clock.now()).await?;
-        Ok(room)
-    }
-
-    /// The same, without counting where this instance knows what the user's runs hold.
-    async fn recalled_room(&mut self, ports: &Ports<'_>) -> platform::Result<Room> {
-        let now = ports.clock.now();
-        if let Some(known) = &self.account {
-            let mut room = Room::new(known.clone(), self.batch, self.claimed_tier, ports.settings.limits);
-            if room.recall(ports.recent, &self.uid, now) {
-                self.account = None;
-                return Ok(room);
-            }
-        }
-        self.room(ports).await
+    /// Whose room it takes.
+    pub(super) fn asking(&self) -> Asking {
+        Asking { uid: self.uid.clone(), batch: self.batch, claimed_tier: self.claimed_tier }
     }
 }
 
@@ -182,12 +163,12 @@ async fn take_in(
     repeat: &mut Option<Repeat>,
 ) -> Result<Run, Problem> {
     let _reading = reading(ports, &submission.uid, &ligands)?;
-    let (uid, now) = (submission.uid.clone(), || ports.clock.now());
-    let mut room = submission.recalled_room(ports).await?;
-    room.grants(ports.docs, &uid, now(), |room| room.for_any(submission.batch, now().into())).await?;
+    let now = || Timestamp::from(ports.clock.now());
+    let mut room = Room::of(ports, submission.asking(), submission.account.take()).await?;
+    room.grants(ports, |room| room.for_any(now())).await?;
     let unique = repeat.as_ref().map_or_else(|| ports.ids.next(), |repeat| repeat.id().to_owned());
     let job_id = JobId::new(submission.batch, &unique).map_err(Problem::internal)?;
-    let question = Question::of(ports, &submission).await?;
+    let question = Question::of(ports, &submission, room.is_first()).await?;
     let reading = Reading::new(room.most_ligands(), question.was_answered());
     let mut judged = match library::check(ports.blobs, &ligands, reading).await {
         Err(IngestError::TooMany(_)) => return Err(room.too_many_ligands().into()),
@@ -205,7 +186,7 @@ async fn take_in(
         run.item = judged.first.take();
     }
     within_budget(&run)?;
-    room.grants(ports.docs, &uid, now(), |room| room.clone().take(&run, now().into())).await?;
+    room.grants(ports, |room| room.clone().take(&run, now())).await?;
     reuse.write(ports.blobs, &run.uid, &run.job_id).await?;
     write_files(ports, &submission, &run.job_id).await?;
     if submission.batch {
@@ -217,7 +198,7 @@ async fn take_in(
         }
     }
     for _ in 0..ATTEMPTS {
-        room.grants(ports.docs, &uid, now(), |room| room.take(&run, now().into())).await?;
+        room.grants(ports, |room| room.take(&run, now())).await?;
         let mut writes = vec![room.write()?, Write::create(places::job(&run.uid, &run.job_id), &run)?];
         if let Some(repeat) = repeat.as_ref() {
             writes.push(repeat.remember(Kept::Run(run.job_id.clone()))?);
@@ -225,7 +206,7 @@ async fn take_in(
         match ports.docs.versions(writes).await {
             Ok(versions) => {
                 if let Some(of_account) = versions.into_iter().next() {
-                    room.keep(ports.recent, &run, of_account);
+                    room.keep(ports, of_account);
                 }
                 tracing::info!(job.id = %run.job_id, model = run.model, items = run.items, "run submitted");
                 return Ok(run);
@@ -240,7 +221,7 @@ async fn take_in(
         if let Some(run) = first? {
             return Ok(run);
         }
-        room = submission.room(ports).await?;
+        room = Room::of(ports, submission.asking(), None).await?;
     }
     Err(busy())
 }

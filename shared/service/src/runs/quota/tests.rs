@@ -4,6 +4,7 @@ use crate::{
     runs::{
         self,
         library::Ligands,
+        recent::Recent,
         shards,
         submit::{self, OnInvalid, Submission},
     },
@@ -150,6 +151,7 @@ async fn purging_a_run_gives_no_gpu_time_back() {
             run.cancel(start())
         })
         .await;
+    bench.wait(60);
     assert_eq!(single(&bench).await.unwrap_err(), refused(402, "gpu_minutes_per_month"));
     runs::cancel_or_purge(&bench.world, &bench.caller("u1"), &run.job_id, true).await.unwrap();
     assert!(bench.runs("u1").await.is_empty());
@@ -221,32 +223,57 @@ async fn what_an_operator_wrote_into_an_account_survives_a_submission() {
     assert_eq!((account.tier, &account.other["note"]), (Some(Tier::Premium), &Value::from("paid")));
 }
 
-/// A prediction by who was let in by the account as it is, on one instance of those there are.
-async fn let_in(bench: &Bench, instance: &World) -> std::result::Result<Run, Refusal> {
-    let account = Some(Known::read(&bench.world.docs, &user("u1")).await.unwrap());
-    let submission = Submission { account, ..submission("u1", false) };
+/// A prediction by who was let in by this account, on one instance of those there are.
+async fn let_in(instance: &World, account: Known) -> std::result::Result<Run, Refusal> {
+    let submission = Submission { account: Some(account), ..submission("u1", false) };
     let outcome = submit::submit(&instance.submitting(), submission, rows(1), OnInvalid::Reject, None).await;
     outcome.map_err(|problem| (problem.status().as_u16(), None))
+}
+
+/// The user's account as an instance goes by it.
+async fn lately(instance: &World) -> Known {
+    instance.recent.account(&instance.docs, &user("u1"), instance.clock.now()).await.unwrap()
 }
 
 #[tokio::test]
 async fn what_was_counted_a_moment_ago_is_counted_anew_before_anybody_is_refused() {
     let bench = of_tier(Tier::Default).await;
-    let first = let_in(&bench, &bench.world).await.unwrap();
-    let_in(&bench, &bench.world).await.unwrap();
-    assert_eq!(let_in(&bench, &bench.world).await.unwrap_err().0, 429);
+    let first = let_in(&bench.world, lately(&bench.world).await).await.unwrap();
+    let_in(&bench.world, lately(&bench.world).await).await.unwrap();
+    assert_eq!(let_in(&bench.world, lately(&bench.world).await).await.unwrap_err().0, 429);
     end(&bench, &first).await;
-    assert!(let_in(&bench, &bench.world).await.is_ok(), "one has ended since");
+    assert!(let_in(&bench.world, lately(&bench.world).await).await.is_ok(), "one has ended since");
 }
 
 #[tokio::test]
-async fn what_another_instance_took_in_between_is_counted() {
+async fn an_instance_that_knows_an_older_account_counts_what_another_one_took_in() {
     let bench = of_tier(Tier::Default).await;
     let other = World { recent: Recent::default(), ..bench.world.clone() };
-    let_in(&bench, &bench.world).await.unwrap();
-    let_in(&bench, &other).await.unwrap();
-    assert_eq!(let_in(&bench, &bench.world).await.unwrap_err().0, 429);
-    assert_eq!(bench.runs("u1").await.len(), 2);
+    let older = lately(&bench.world).await;
+    let_in(&other, lately(&other).await).await.unwrap();
+    let_in(&bench.world, older.clone()).await.unwrap();
+    assert_eq!(let_in(&bench.world, older).await.unwrap_err().0, 429);
+    assert_eq!((bench.runs("u1").await.len(), bench.account("u1").await.jobs.used), (2, 2));
+}
+
+#[tokio::test]
+async fn a_tier_that_was_raised_a_moment_ago_counts_for_who_would_be_refused() {
+    let bench = of_tier(Tier::Default).await;
+    let older = lately(&bench.world).await;
+    for _ in 0..2 {
+        single(&bench).await.unwrap();
+    }
+    bench.change_account("u1", |account| account.tier = Some(Tier::Premium)).await;
+    assert!(let_in(&bench.world, older).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_user_of_whom_nothing_is_known_is_held_to_the_limits_from_the_first_run_on() {
+    let bench = Bench::new().await;
+    for expected in [None, None, Some(refused(429, "concurrent_jobs"))] {
+        assert_eq!(send(&bench, submission("new", false), rows(1)).await.err(), expected);
+    }
+    assert_eq!(bench.account("new").await.held_by_jobs.map(|held| held.concurrent), Some(2));
 }
 
 #[tokio::test]

@@ -123,13 +123,17 @@ pub struct Question {
 }
 
 impl Question {
-    pub async fn of(ports: &Ports<'_>, submission: &Submission) -> Result<Self> {
+    /// What the submission asks; nobody may know where it is the first of its user.
+    pub async fn of(ports: &Ports<'_>, submission: &Submission, first: bool) -> Result<Self> {
         let Submission { uid, model, accepted, .. } = submission;
         if accepted.designs.is_some() {
             return Ok(Question::default());
         }
         let asked = question(model.name(), model.version(), &accepted.input, &accepted.files, &accepted.parameters);
-        let answered_by = answering(ports.blobs, uid, &asked, ports.settings.simulates(model.name())).await?;
+        let answered_by = match first {
+            true => vec![],
+            false => answering(ports.blobs, uid, &asked, ports.settings.simulates(model.name())).await?,
+        };
         Ok(Question { asked: Some(asked), answered_by })
     }
 

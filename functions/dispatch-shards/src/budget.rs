@@ -7,7 +7,7 @@ use platform::{Number, Query};
 use serde_json::json;
 use service::{
     Result, World, places,
-    runs::{self, shards},
+    runs::{self, closing::close_open},
 };
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub async fn keep(
     if affordable == 0 && at_work == 0 && !wait.is_empty() {
         let more = format!("another shard of about {:.2} would go beyond", PRICE.of(budget.shard_seconds));
         stop(world, run, budget.spent_seconds, &more, limit_usd).await?;
-        shards::close_open(world, &run.uid, &run.job_id).await?;
+        close_open(world, &run.uid, &run.job_id).await?;
     }
     wait.truncate(affordable);
     Ok(wait)

@@ -8,19 +8,20 @@ use domain::{
 use platform::{Docs, ExecutionState, StartRequest};
 use service::{
     Result, World, chain, places,
-    runs::{self, shards},
+    runs::{self, closing::close_open, shards},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives back every slot whose shard no longer needs it, stops executions of runs that ended or have come to cost what
 /// they may, and looks into leases that ran out. A lease that cannot be looked into stays as it is and keeps no other
 /// waiting; the first error is told at the end.
 pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
-    let (mut outcome, mut over) = (Ok(()), vec![]);
+    let (mut outcome, mut stopped) = (Ok(()), BTreeSet::new());
     for lease in &mut pool.leases {
         let before = lease.clone();
         match look_into(world, lease).await {
-            Ok(closes) => over.extend(closes.then_some(before)),
+            Ok(true) => drop(stopped.insert((before.uid, before.job_id))),
+            Ok(false) => {}
             Err(error) => {
                 tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a lease cannot be looked into");
                 *lease = before;
@@ -29,10 +30,10 @@ pub async fn release(world: &World, pool: &mut Pool) -> Result<()> {
         }
     }
     pool.leases.retain(|lease| !lease.held.is_empty());
-    for lease in over.iter().filter(|lease| pool.held_by(&lease.job_id).next().is_none()) {
+    for (uid, job_id) in stopped.iter().filter(|(_, job_id)| pool.held_by(job_id).next().is_none()) {
         // What stays open is closed when it is the run's turn.
-        if let Err(error) = shards::close_open(world, &lease.uid, &lease.job_id).await {
-            tracing::error!(job.id = %lease.job_id, error = %chain(&error), "a stopped run could not be closed");
+        if let Err(error) = close_open(world, uid, job_id).await {
+            tracing::error!(job.id = %job_id, error = %chain(&error), "a stopped run could not be closed");
             outcome = outcome.and(Err(error.into()));
         }
     }

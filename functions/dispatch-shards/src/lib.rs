@@ -17,7 +17,7 @@ use service::{
     Function, Result, Trigger, World, chain,
     events::Push,
     places,
-    runs::{queue, shards},
+    runs::{closing::close_open, queue},
 };
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
@@ -126,7 +126,7 @@ async fn startable(world: &World, pool: &Pool, run: &Run, free: u32) -> Result<V
     let held: Vec<_> = pool.held_by(&run.job_id).collect();
     if run.stopped.is_some() {
         if held.is_empty() {
-            shards::close_open(world, &run.uid, &run.job_id).await?;
+            close_open(world, &run.uid, &run.job_id).await?;
         }
         return Ok(vec![]);
     }

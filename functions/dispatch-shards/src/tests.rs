@@ -2,7 +2,10 @@ use super::*;
 use axum::{body::Body, http::Request};
 use domain::{Lease, ShardState, Status};
 use platform::{ExecutionState, StartRequest, embedded::Started};
-use service::testing::{Bench, post_event, push, router as served, waking};
+use service::{
+    runs::shards,
+    testing::{Bench, post_event, push, router as served, waking},
+};
 use std::{collections::BTreeMap, time::Duration};
 
 mod limits;

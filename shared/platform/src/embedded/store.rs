@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS docs (
 CREATE INDEX IF NOT EXISTS docs_by_collection ON docs (collection, json_extract(body, '$.created_at'), path);
 CREATE INDEX IF NOT EXISTS docs_by_path ON docs (collection, path);
 CREATE INDEX IF NOT EXISTS docs_by_group ON docs (grp, json_extract(body, '$.status'), path);
+CREATE INDEX IF NOT EXISTS docs_by_done ON docs (collection, json_extract(body, '$.done'), path);
+CREATE INDEX IF NOT EXISTS docs_by_state ON docs (collection, json_extract(body, '$.state'), path);
 CREATE TABLE IF NOT EXISTS objects (
   bucket TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, meta TEXT NOT NULL, file TEXT NOT NULL,
   PRIMARY KEY (bucket, name)) WITHOUT ROWID;

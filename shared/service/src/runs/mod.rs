@@ -3,6 +3,7 @@
 //! objects, always in steps that may be repeated.
 
 mod again;
+pub mod closing;
 pub mod costs;
 mod delete;
 mod draft;

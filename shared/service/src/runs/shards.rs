@@ -2,30 +2,21 @@
 //! it may be called again at any time, by anybody, in any order: documents are compared and set, and the objects in
 //! the reports bucket are the truth they can be rebuilt from.
 
-use super::{
-    replace,
-    reports::{earlier_outcomes, newest},
-    update,
-};
+use super::{closing::close, replace, reports::newest, update};
 use crate::{World, places};
 use domain::{
-    Item, ItemError, JobId, MAX_LAUNCHES, Outcome, Price, RepairKind, Report, Run, Shard, ShardState, Status,
-    Timestamp, Uid,
+    Item, ItemError, JobId, MAX_LAUNCHES, Price, RepairKind, Run, Shard, ShardState, Status, Timestamp, Uid,
     safeguard::{Safeguard, holds},
 };
-use futures::{Stream, StreamExt, TryStreamExt, stream};
-use platform::{Blobs, Cursor, Docs, Error, Message, Number, PutOptions, Query, Result, Versioned};
+use futures::{Stream, TryStreamExt, stream};
+use platform::{Blobs, Cursor, Docs, Error, Message, Number, Query, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// The most the items of a shard may weigh.
 const INPUT_LIMIT: u64 = 32 * 1024 * 1024;
 /// Progress is written at most this often, in seconds; Firestore takes about one write a second to a document.
 const PROGRESS_EVERY: f64 = 1.0;
-/// Waiting shards of a stopped run that are closed in one call, and shards that are closed side by side.
-const CLOSED_AT_ONCE: u32 = 200;
-const SIDE_BY_SIDE: usize = 16;
 /// Documents of shards that one query reads.
 const PAGE: u32 = 500;
 
@@ -92,7 +83,7 @@ pub async fn take_news(world: &World, uid: &Uid, job: &JobId, shard: u32) -> Res
 }
 
 /// True where the run has ended or is gone: objects of it that are missing are being purged.
-async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
+pub(super) async fn has_ended(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
     Ok(world.docs.find::<Run>(&places::job(uid, job)).await?.is_none_or(|run| run.value.status.is_final()))
 }
 
@@ -108,8 +99,7 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
         return Ok(false);
     }
     let now = Timestamp::from(world.clock.now());
-    let done = Query::collection(places::shards(uid, job)).equals("done", true);
-    let all_done = world.docs.count(&done).await? == u64::from(plan.all_shards());
+    let all_done = are_done(&world.docs, uid, job, plan.all_shards()).await?;
     if !all_done && now.seconds_since(run.value.progress_at) < PROGRESS_EVERY {
         return Ok(false);
     }
@@ -131,6 +121,16 @@ pub async fn evaluate(world: &World, uid: &Uid, job: &JobId) -> Result<bool> {
         Err(error) if error.is_race() => Ok(false),
         outcome => outcome.map(|()| false),
     }
+}
+
+/// True where so many shards there are, and all of them are done. They are counted only when none is left that is not:
+/// as long as one is, the answer takes as long for ten thousand as for ten.
+async fn are_done(docs: &Docs, uid: &Uid, job: &JobId, shards: u32) -> Result<bool> {
+    let of_run = Query::collection(places::shards(uid, job));
+    if !docs.query::<Shard>(&of_run.clone().equals("done", false).limit(1)).await?.is_empty() {
+        return Ok(false);
+    }
+    Ok(docs.count(&of_run.equals("done", true)).await? == u64::from(shards))
 }
 
 /// Writes down what the shards of a run say that ended before they did: workers tell what they did until they stopped.
@@ -221,85 +221,5 @@ pub async fn lost(
             close(world, uid, job, &read.value, &ItemError::new("worker_lost", message)).await?;
         }
         return Ok(Some(if gives_up { RepairKind::Closed } else { RepairKind::TakenBack }));
-    }
-}
-
-/// Closes the shards of a run that was stopped: what their workers told counts, their other items fail for the reason it
-/// was stopped. Called when no worker is at work any more: what the system's records still say to be at work, what a call
-/// that died has begun, and some of those that wait. The reports of closed shards wake the dispatcher, which calls again.
-pub async fn close_open(world: &World, uid: &Uid, job: &JobId) -> Result<()> {
-    let run = world.docs.find::<Run>(&places::job(uid, job)).await?.map(|run| run.value);
-    let Some(reason) = run.filter(|run| !run.status.is_final()).and_then(|run| run.stopped) else { return Ok(()) };
-    let error = ItemError::new(&reason.code, reason.message);
-    let all = Query::collection(places::shards(uid, job));
-    let mut open = vec![];
-    for state in [ShardState::Launched, ShardState::Running] {
-        open.extend(world.docs.query::<Shard>(&all.clone().equals("state", json!(state))).await?);
-    }
-    let pending = all.equals("state", json!(ShardState::Pending)).limit(CLOSED_AT_ONCE);
-    open.extend(world.docs.query::<Shard>(&pending).await?);
-    let closing = open.into_iter().map(|shard| close_one(world, uid, job, shard, &error));
-    stream::iter(closing.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE).try_collect().await
-}
-
-async fn close_one(
-    world: &World,
-    uid: &Uid,
-    job: &JobId,
-    mut shard: Versioned<Shard>,
-    error: &ItemError,
-) -> Result<()> {
-    // What a worker said last counts, also if nobody has read it yet: the closing makes it an old attempt's.
-    if shard.value.attempt > 0 && !shard.value.is_closing() {
-        refresh(world, uid, job, shard.value.shard).await?;
-        match world.docs.find::<Shard>(&shard.path).await? {
-            Some(read) if !read.value.done => shard = read,
-            _ => return Ok(()),
-        }
-    }
-    if !shard.value.is_closing() {
-        shard.value.closing_attempt(world.clock.now().into());
-        match world.docs.replace(&shard).await {
-            // Whoever was faster closes it, or the next call does.
-            Err(error) if error.is_race() => return Ok(()),
-            outcome => outcome?,
-        }
-    }
-    close(world, uid, job, &shard.value, error).await
-}
-
-/// Writes the last report of a shard that no worker is to finish: items without an outcome end with `error`. Of a run
-/// that is being purged nothing is written.
-async fn close(world: &World, uid: &Uid, job: &JobId, shard: &Shard, error: &ItemError) -> Result<()> {
-    let items = match input(&world.blobs, uid, job, shard.shard).await {
-        Err(Error::NotFound(_)) if has_ended(world, uid, job).await? => return Ok(()),
-        input => input?.items,
-    };
-    let Some(run) = world.docs.find::<Run>(&places::job(uid, job)).await? else { return Ok(()) };
-    let mut known = earlier_outcomes(&world.blobs, uid, job, shard.shard).await?;
-    let outcomes = items
-        .iter()
-        .map(|item| {
-            let fallback = || Outcome::failed(item.index, error.clone());
-            known.remove(&item.index).unwrap_or_else(fallback)
-        })
-        .collect();
-    let report = Report {
-        uid: uid.clone(),
-        job_id: job.clone(),
-        shard: shard.shard,
-        attempt: shard.attempt,
-        seq: 1,
-        last: true,
-        outcomes,
-        gpu_seconds: 0.0,
-        model_version: run.value.model_version,
-        written_at: world.clock.now().into(),
-        timing: None,
-    };
-    let path = places::report(uid, job, shard.shard, shard.attempt, 1)?;
-    match world.blobs.put_json(&path, &report, PutOptions::default().create_once()).await {
-        Err(error) if error.is_race() => Ok(()),
-        outcome => outcome.map(|_| ()),
     }
 }

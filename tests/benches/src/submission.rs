@@ -24,8 +24,13 @@ const BEFORE: usize = 300;
 const RATE: f64 = 40.0;
 /// How many times our processor time the other service has to take.
 const TIMES: f64 = 8.0;
-/// Who sends them: each another user, or a few users one after the other, as a script of theirs would.
-const USERS: [(&str, usize); 2] = [("each of another user", REQUESTS), ("of 20 users in turn", 20)];
+/// Who sends them, how many they are, and by which name: users who never came before, the same ones a minute later, or a
+/// few one after the other, as scripts of theirs would.
+const USERS: [(&str, usize, &str); 3] = [
+    ("each of a new user", REQUESTS, "many"),
+    ("of 20 users in turn", 20, "few"),
+    ("each of a user who came before", REQUESTS, "many"),
+];
 
 /// What was found of one service.
 struct Found {
@@ -52,24 +57,25 @@ pub async fn measure() -> Outcome<Part> {
     // The emulator is a Java program: both services warm it up before either is measured.
     let mut found = vec![];
     for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
-        let warming = requests(&place, &format!("{name}-first"), BEFORE, BEFORE)?;
+        let warming = requests(&place, &format!("{name}-first"), "warming", (BEFORE, BEFORE))?;
         let answers: Vec<_> = send(service.address, RATE, &warming).await?.into_iter().map(|(_, a)| a).collect();
         expect(name, 202, &answers)?;
     }
-    for (number, (_, users)) in USERS.iter().enumerate() {
+    for (whose, users, of) in USERS {
         for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
-            found.push(measured(&place, (&format!("{name}-{number}"), *users), service, &firestore).await?);
+            let requests = requests(&place, &format!("{name}-{of}"), whose, (REQUESTS, users))?;
+            found.push(measured(name, &requests, service, &firestore).await?);
         }
     }
     let mut part = Part::new('b');
     let pairs: Vec<_> = found.chunks_exact(2).zip(USERS).collect();
     let share = |pair: &[Found]| pair[0].figures.cpu / pair[1].figures.cpu;
-    let asked_for = pairs.iter().map(|(pair, (whose, _))| {
+    let asked_for = pairs.iter().map(|(pair, (whose, ..))| {
         let what = format!("processor time of a submission, {whose}, in those of FastAPI");
         asked(&what, 1.0 / TIMES, share(pair), "×")
     });
     part.table(&ASKED, &asked_for.collect::<Vec<_>>());
-    let rows = pairs.iter().flat_map(|(pair, (whose, _))| {
+    let rows = pairs.iter().flat_map(|(pair, (whose, ..))| {
         [row(&format!("submit-prediction, {whose}"), &pair[0]), row(&format!("FastAPI, {whose}"), &pair[1])]
     });
     let rows: Vec<_> = rows.collect();
@@ -78,7 +84,7 @@ pub async fn measure() -> Outcome<Part> {
     part.note(&format!(
         "{REQUESTS} submissions at {RATE} a second, after {BEFORE} that were not measured; FastAPI takes {} times the \
          processor time.",
-        times.join(" and ")
+        times.join(", ")
     ));
     Ok(part)
 }
@@ -90,28 +96,22 @@ fn row(name: &str, found: &Found) -> Vec<String> {
     cells.into_iter().chain([milliseconds(p50), milliseconds(p99), short(found.mib)]).collect()
 }
 
-async fn measured(
-    place: &Place,
-    (name, users): (&str, usize),
-    service: &Service,
-    firestore: &Emulator,
-) -> Outcome<Found> {
-    let requests = requests(place, name, REQUESTS, users)?;
+async fn measured(name: &str, requests: &[Request], service: &Service, firestore: &Emulator) -> Outcome<Found> {
     let before = cpu(firestore.id())?;
-    let (figures, answers) = load(service.address, service.id(), RATE, &requests).await?;
+    let (figures, answers) = load(service.address, service.id(), RATE, requests).await?;
     let emulator = (cpu(firestore.id())? - before) / REQUESTS as f64;
     expect(name, 202, &answers)?;
     Ok(Found { figures, emulator, mib: memory(service.id())?.0 })
 }
 
-/// So many submissions of so many users in turn, each under a key.
-fn requests(place: &Place, name: &str, count: usize, users: usize) -> Outcome<Vec<Request>> {
+/// So many submissions of so many users of this name in turn, each under a key of its own.
+fn requests(place: &Place, name: &str, keys: &str, (count, users): (usize, usize)) -> Outcome<Vec<Request>> {
     let body = json!({"model": "boltz2", "protein_sequence": SEQUENCE, "ligand_smiles": "CC(=O)Oc1ccccc1C(=O)O",
         "job_name": "aspirin", "parameters": {"seed": 1}});
     let body = body.to_string();
     let request = |number: usize| {
         let bearer = format!("Bearer {}", place.token(&format!("{name}-{}", number % users))?);
-        let key = format!("key-{number}");
+        let key = format!("{keys} {number}");
         let headers = [("authorization", &*bearer), ("content-type", "application/json"), ("idempotency-key", &key)];
         Ok(Request::bytes("POST", "/api/v1/predict", &headers, body.as_bytes()))
     };

@@ -24,11 +24,10 @@ const NONE: Limits = Limits {
     gpu_minutes_per_month: u32::MAX,
 };
 
-/// A user's account as it was read: an empty one where there is none.
+/// A user's account as it was read or written: where there is none, an empty one without a version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
     pub account: Versioned<Account>,
-    exists: bool,
 }
 
 /// Who asks for room, and for what.
@@ -57,18 +56,22 @@ impl Known {
     pub fn none(uid: &Uid) -> Self {
         let (path, version) = (places::account(uid), Version(String::new()));
         let account = Versioned { path, value: Account::default(), version, updated_at: Default::default() };
-        Known { account, exists: false }
+        Known { account }
     }
 
     pub async fn read(docs: &Docs, uid: &Uid) -> Result<Self> {
         let found = docs.find::<Account>(&places::account(uid)).await?;
-        Ok(found.map_or_else(|| Known::none(uid), |account| Known { account, exists: true }))
+        Ok(found.map_or_else(|| Known::none(uid), |account| Known { account }))
+    }
+
+    fn exists(&self) -> bool {
+        !self.account.version.0.is_empty()
     }
 
     /// Writes it back if nobody has since it was read.
     pub fn write(&self) -> Result<Write> {
         let Versioned { path, value, version, .. } = &self.account;
-        if self.exists {
+        if self.exists() {
             Write::replace(path.clone(), value, version.clone())
         } else {
             Write::create(path.clone(), value)
@@ -85,7 +88,7 @@ impl Room {
             None => Known::read(ports.docs, &asking.uid).await?,
         };
         let now = Timestamp::from(ports.clock.now());
-        let held = match known.exists {
+        let held = match known.exists() {
             true => known.account.value.held(asking.batch, now),
             // The first submission makes the account.
             false => Some(Holding::nothing(now)),
@@ -133,12 +136,12 @@ impl Room {
     /// Keeps the account as the commit with [`Room::write`] left it.
     pub fn keep(self, ports: &Ports<'_>, version: Version) {
         let account = Versioned { version, ..self.known.account };
-        ports.recent.keep_account(self.asking.uid, ports.clock.now(), Known { account, exists: true });
+        ports.recent.keep_account(self.asking.uid, ports.clock.now(), Known { account });
     }
 
     /// True where the user never submitted anything.
     pub fn is_first(&self) -> bool {
-        !self.known.exists
+        !self.known.exists()
     }
 
     /// The most ligands a batch may have.

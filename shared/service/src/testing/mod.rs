@@ -27,7 +27,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Account, EventKind, Role, Scope, Tier, Timestamp, Uid, Webhook, WebhookId, Webhooks};
 use jsonwebtoken::jwk::JwkSet;
 use platform::{
-    BlobPath, Clock, DocPath, Ids, PutOptions,
+    BlobPath, Clock, DocPath, Ids, PutOptions, Version,
     docs::Body as Document,
     embedded::{Event, Store},
 };
@@ -172,6 +172,7 @@ impl Bench {
 
     pub fn caller(&self, name: &str) -> Caller {
         let mut known = Known::none(&user(name));
+        known.account.version = Version("of an account that has changed since".into());
         known.account.value.tier = Some(Tier::Enterprise);
         Caller {
             uid: user(name),

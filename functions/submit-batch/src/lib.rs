@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode, http::header};
 use service::{
-    Body, Function, IdempotencyKey, Refusals, Result, Submitter, World,
+    Body, Caller, Function, IdempotencyKey, Refusals, Result, World,
     runs::{
         requests::{Asked, BatchRequest},
         submit,
@@ -22,7 +22,7 @@ fn router() -> OpenApiRouter<World> {
     params(IdempotencyKey),
     responses((status = 202, body = BatchView, headers(("Location" = String))), Refusals))]
 async fn predict_batch(
-    Submitter(caller): Submitter,
+    caller: Caller,
     State(world): State<World>,
     IdempotencyKey(key): IdempotencyKey,
     Body { value, digest }: Body<BatchRequest>,
@@ -38,7 +38,7 @@ async fn predict_batch(
 #[utoipa::path(post, path = "/api/v1/jobs/submit-batch", tag = "older clients", params(IdempotencyKey), request_body = BatchRequest,
     responses((status = 202, body = BatchView, headers(("Location" = String))), Refusals))]
 async fn submit_batch(
-    caller: Submitter,
+    caller: Caller,
     world: State<World>,
     key: IdempotencyKey,
     body: Body<BatchRequest>,

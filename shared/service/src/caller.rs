@@ -6,8 +6,8 @@
 //! request. Claims: `tier` (`default`, `premium`, `enterprise`, `admin`), `roles` (a list that may hold `admin`), and
 //! `admin: true`, which is the same role. The account document `users/{uid}` overrides either. An API key has the tier
 //! and roles of that document alone; there its owner's claimed tier is noted when they submit or manage with a token.
-//! Who only looks at something, or submits something, goes by that document as it was at most ten seconds ago; the commit
-//! of a submission fails where it is another one by then.
+//! Who only looks at something, or submits a prediction, goes by that document as it was at most ten seconds ago; the
+//! commit of the prediction fails where it is another one by then.
 
 use crate::{
     Problem, World,
@@ -39,8 +39,8 @@ pub struct Caller {
     pub known: Known,
 }
 
-/// Who may submit something: as [`Caller`], by the account as it was a moment ago. For handlers whose commit holds only if
-/// it still is.
+/// Who may submit something: as [`Caller`], by the account as it was a moment ago. For handlers that read it anew before
+/// they refuse by it, and whose commit holds only if it still is what it was.
 pub struct Submitter(pub Caller);
 
 /// Who may manage API keys and webhooks: the scope `manage`.

@@ -1,5 +1,5 @@
 //! What this instance read or wrote a moment ago and need not read again. Accounts: who only looks at something is let in
-//! by them, and who submits something, because the commit finds out whether the account still is what it was. What was
+//! by them, and who submits a prediction, because the commit finds out whether the account still is what it was. What was
 //! learned of a model. Whatever else changes something goes by the account as it is.
 
 use super::quota::Known;

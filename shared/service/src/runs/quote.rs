@@ -35,7 +35,8 @@ pub struct Quoted {
 pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
     let Asked { mut submission, ligands, on_invalid } = asked;
     let _reading = submit::reading(ports, &submission.uid, &ligands)?;
-    let (room, now) = (Room::anew(ports, submission.asking()).await?, ports.clock.now().into());
+    let mut room = Room::of(ports, submission.asking(), submission.account.take()).await?;
+    let now = ports.clock.now().into();
     let question = Question::of(ports, &submission, room.is_first()).await?;
     let reading = Reading::new(room.most_ligands(), question.was_answered());
     let mut judged = match library::check(ports.blobs, &ligands, reading).await {
@@ -50,8 +51,10 @@ pub async fn quote(ports: &Ports<'_>, asked: Asked) -> Result<Quote, Problem> {
         let job_id = JobId::new(submission.batch, &ports.ids.next()).map_err(Problem::internal)?;
         let mut run = build(&submission, job_id, &judged, &reuse, learned.as_ref(), ports);
         run.weight = room.weight();
-        let fits = runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run));
-        let fits = fits.and_then(|()| room.clone().take(&run, now).map_err(|exceeded| (*exceeded).into()));
+        let fits = match runnable(&judged, &ligands, on_invalid).and_then(|()| within_budget(&run)) {
+            Ok(()) => room.grants(ports, |room| room.clone().take(&run, now)).await,
+            refused => refused,
+        };
         let (model, accepted) = (submission.model, &submission.accepted);
         let slots = run.slots(ports.settings.gpu_capacity);
         let waste = costs::waste(model, accepted, &reuse.to_run, learned.as_ref(), strategy, slots);

@@ -1,10 +1,10 @@
 """What `submit-prediction` does, as one would write it with FastAPI, to be measured beside it.
 
-It asks Firestore six questions over gRPC, one after the other, as the Rust service does the first time. Where the Rust
-service has rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a
-grammar of its tokens and its parentheses and ring digits are counted, where the other one checks valences and
-aromaticity too; and it does not look for the answer among the user's earlier results. Neither publishes anything: what
-happens next follows from the document. Configuration is the same as that of the functions.
+It asks Firestore six questions over gRPC, one after the other, as the Rust service does the first time, and Cloud
+Storage, over gRPC too, whether an earlier run of the user has the answer, unless they are new. Where the Rust service has
+rules of its own, this one does the cheapest thing that is still a check: a SMILES is matched against a grammar of its
+tokens and its parentheses and ring digits are counted, where the other one checks valences and aromaticity too. Neither
+publishes anything: what happens next follows from the document. Configuration is the same as that of the functions.
 """
 
 import asyncio
@@ -22,17 +22,23 @@ import jwt
 import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import Response
+from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import Aborted, AlreadyExists, FailedPrecondition
+from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient, FieldFilter
+from google.cloud.storage.asyncio.async_grpc_client import AsyncGrpcClient
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 PROJECT, DATABASE = os.environ["DOCS_URL"].removeprefix("firestore://").split("/")
+ARTIFACTS = f"projects/_/buckets/{os.environ['BLOBS_URL'].removeprefix('gs://')}artifacts"
+OBJECTS = ClientOptions(api_endpoint=os.environ["STORAGE_EMULATOR_HOST"].removeprefix("http://"))
 ISSUER, AUDIENCE = os.environ["TOKEN_ISSUER"], os.environ["TOKEN_AUDIENCE"]
 KEYS = {key["kid"]: jwt.PyJWK(key).key for key in json.loads(os.environ["TOKEN_KEYS"])["keys"]}
 ATTEMPTS = 20
 RACES = (Aborted, AlreadyExists, FailedPrecondition)
 # Runs a user may have in an hour, unfinished runs, GPU seconds in a month: all that anybody could use here.
 LIMITS = {"jobs_per_hour": 2**32 - 1, "concurrent_jobs": 2**32 - 1, "gpu_seconds": 2.0**32}
+VERSION = "2.2.1"
 LOAD_SECONDS, ITEM_SECONDS, USD_PER_SECOND = 90.0, 30.0, 0.0002
 RESIDUES = re.compile("[ACDEFGHIKLMNPQRSTVWY]{10,2000}")
 TOKEN = r"(?:\[[^\[\]]{1,60}\]|Br|Cl|[BCNOPSFI]|[bcnops]|[-=#:/\\.]|[()]|%\d\d|\d)"
@@ -73,6 +79,7 @@ class Predict(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI):
     app.state.docs = AsyncClient(project=PROJECT, database=DATABASE)
+    app.state.objects = AsyncGrpcClient(AnonymousCredentials(), client_options=OBJECTS).grpc_client
     yield
 
 
@@ -110,8 +117,9 @@ async def predict(
     if note and (first := await repeated(docs, note, uid, digest)):
         return answer(first)
     room = await Room.of(docs, account, now)
+    known = await answered(request.app.state.objects, uid, body) if account.exists else []
     profile = await docs.document("profiles/boltz2.l4").get()
-    run = make(uid, job.id, body, profile.to_dict(), now)
+    run = make(uid, job.id, body, profile.to_dict(), known, now)
     if body.max_cost_usd is not None and run["cost"]["estimated_usd"] > body.max_cost_usd:
         raise HTTPException(422, "the run is estimated to cost more")
     room.take(run, now)
@@ -144,6 +152,14 @@ async def repeated(docs, note, uid: str, digest: str) -> dict | None:
     if not first.exists:
         raise HTTPException(409, "what this Idempotency-Key made was purged")
     return first.to_dict()
+
+
+async def answered(objects, uid: str, body: Predict) -> list[str]:
+    """The markers of the user's runs that were asked the same question about a ligand."""
+    asked = orjson.dumps([body.model, VERSION, inputs(body), parameters(body)], option=orjson.OPT_SORT_KEYS)
+    prefix = f"{uid}/cache/{hashlib.sha256(asked).hexdigest()}/"
+    found = await objects.list_objects(request={"parent": ARTIFACTS, "prefix": prefix, "page_size": 1000})
+    return [marker.name async for marker in found]
 
 
 class Room:
@@ -181,23 +197,31 @@ class Room:
             batch.create(self.account.reference, {"jobs": self.jobs})
 
 
-def make(uid: str, job_id: str, body: Predict, learned: dict | None, now: datetime) -> dict:
+def make(uid: str, job_id: str, body: Predict, learned: dict | None, known: list[str], now: datetime) -> dict:
     seconds = LOAD_SECONDS + (learned or {}).get("item_seconds", ITEM_SECONDS)
     progress = {"total": 1, "completed": 0, "failed": 0, "running": 0, "percent": 0.0, "milestone": 0}
     plan = {"shards": 1, "items": 1, "gpu_seconds": seconds, "seconds": seconds, "ready": False, "groups": []}
-    parameters = {"affinity": True, "sampling_steps": 200, "diffusion_samples": 1, "recycling_steps": 3, "seed": 1}
     return {
         "job_id": job_id, "uid": uid, "job_type": "individual", "status": "queued", "name": body.job_name,
-        "model": body.model, "model_version": "2.2.1", "created_at": now, "started_at": None, "completed_at": None,
-        "source": "api", "input": {"protein_sequence": body.protein_sequence, "msa": None},
-        "ligand_smiles": body.ligand_smiles, "item": item(body), "input_files": [], "parameters": parameters | (body.parameters or {}),
+        "model": body.model, "model_version": VERSION, "created_at": now, "started_at": None, "completed_at": None,
+        "source": "api", "input": inputs(body),
+        "ligand_smiles": body.ligand_smiles, "item": item(body), "input_files": [], "parameters": parameters(body),
         "target_residues": len(body.protein_sequence), "items": 1, "rejected": 0, "lane": "interactive", "weight": 1,
         "priority": "normal", "strategy": "parallel", "max_concurrent": None, "max_cost_usd": body.max_cost_usd,
         "ranking": {"score": "affinity_prob", "direction": "descending"}, "plan": plan, "dispatchable": False,
         "progress": progress, "progress_at": now, "month": f"{now:%Y-%m}", "charged_gpu_seconds": seconds,
         "cost": {"estimated_usd": seconds * USD_PER_SECOND, "actual_usd": 0.0, "gpu_seconds": 0.0},
-        "summary": None, "simulated": None, "error": None, "nudges": 0,
+        "answered_by": known, "summary": None, "simulated": None, "error": None, "nudges": 0,
     }
+
+
+def inputs(body: Predict) -> dict:
+    return {"protein_sequence": body.protein_sequence, "msa": None}
+
+
+def parameters(body: Predict) -> dict:
+    defaults = {"affinity": True, "sampling_steps": 200, "diffusion_samples": 1, "recycling_steps": 3, "seed": 1}
+    return defaults | (body.parameters or {})
 
 
 def item(body: Predict) -> dict:

@@ -1,5 +1,6 @@
 //! Requests at a fixed rate over a few connections that stay open. Each has its moment, whether those before it were
-//! answered or not: what a request waits for a free connection counts as its own time.
+//! answered or not: what a request waits for a free connection counts as its own time. Or as fast as they are answered:
+//! then a request's time begins when there is a connection for it.
 
 use crate::{Outcome, process::cpu_of_threads};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -11,6 +12,8 @@ use tokio::{
 };
 
 const CONNECTIONS: usize = 16;
+/// The rate of requests that are sent as fast as they are answered, one after the other over each connection.
+pub const AS_ANSWERED: f64 = f64::INFINITY;
 
 /// One request, as it goes over the wire.
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub struct Answer {
 pub struct Figures {
     /// Processor time of the service for one request, in seconds.
     pub cpu: f64,
+    /// Requests that were answered in a second.
+    pub answered: f64,
     pub p50: Duration,
     pub p99: Duration,
 }
@@ -59,12 +64,13 @@ pub async fn load(
     rate: f64,
     requests: &[Request],
 ) -> Outcome<(Figures, Vec<Answer>)> {
-    let cpu = cpu_of_threads(process)?;
+    let (cpu, begun) = (cpu_of_threads(process)?, Instant::now());
     let (mut times, answers): (Vec<_>, Vec<_>) = send(address, rate, requests).await?.into_iter().unzip();
+    let answered = requests.len() as f64 / begun.elapsed().as_secs_f64();
     let cpu = (cpu_of_threads(process)? - cpu) / requests.len() as f64;
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    Ok((Figures { cpu, p50: at(0.5), p99: at(0.99) }, answers))
+    Ok((Figures { cpu, answered, p50: at(0.5), p99: at(0.99) }, answers))
 }
 
 /// Sends each request `rate` to the second; how long each took, and its answer, in their order.
@@ -80,7 +86,8 @@ pub async fn send(address: SocketAddr, rate: f64, requests: &[Request]) -> Outco
             let mut done = vec![];
             loop {
                 let Some((n, request)) = queue.lock().await.next() else { return Outcome::Ok(done) };
-                let due = begin + Duration::from_secs_f64(n as f64 / rate);
+                let paced = || begin + Duration::from_secs_f64(n as f64 / rate);
+                let due = if rate == AS_ANSWERED { Instant::now() } else { paced() };
                 sleep_until(due).await;
                 let answer = connection.ask(&request).await?;
                 done.push((n, due.elapsed(), answer));

@@ -4,7 +4,7 @@
 use crate::{
     Outcome,
     http::requests::SEQUENCE,
-    load::{Figures, Request, expect, load, send},
+    load::{AS_ANSWERED, Figures, Request, expect, load, send},
     place::Place,
     process::{Aside, Environment, Service, binary, cpu, memory},
     readme::{ASKED, Part, asked, root, short},
@@ -18,19 +18,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Requests that are measured, those sent before them, and how many a second.
+/// Requests that are measured, and those sent before them.
 const REQUESTS: usize = 1000;
 const BEFORE: usize = 300;
-const RATE: f64 = 40.0;
+/// Requests a second that FastAPI and its emulator can answer, between which a service mostly sleeps.
+const FEW_A_SECOND: f64 = 40.0;
 /// How many times our processor time the other service has to take.
 const TIMES: f64 = 8.0;
-/// Who sends them, how many they are, and by which name: users who never came before, the same ones a minute later, or a
-/// few one after the other, as scripts of theirs would.
-const USERS: [(&str, usize, &str); 3] = [
-    ("each of a new user", REQUESTS, "many"),
-    ("of 20 users in turn", 20, "few"),
-    ("each of a user who came before", REQUESTS, "many"),
+/// What is sent, in this order: by users who never came before, by a few one after the other, as scripts of theirs would,
+/// and by those of the beginning more than a minute later.
+const LOADS: [Load; 5] = [
+    Load { whose: "each of a new user", users: REQUESTS, named: "many", rate: AS_ANSWERED },
+    Load { whose: "of 20 users in turn", users: 20, named: "few", rate: AS_ANSWERED },
+    Load { whose: "each of a new user, 40 a second", users: REQUESTS, named: "slow-many", rate: FEW_A_SECOND },
+    Load { whose: "of 20 users in turn, 40 a second", users: 20, named: "slow-few", rate: FEW_A_SECOND },
+    Load { whose: "each of a user who came before", users: REQUESTS, named: "many", rate: AS_ANSWERED },
 ];
+
+/// So many users, whose names begin like this, send `REQUESTS` at this rate.
+struct Load {
+    whose: &'static str,
+    users: usize,
+    named: &'static str,
+    rate: f64,
+}
 
 /// What was found of one service.
 struct Found {
@@ -58,32 +69,37 @@ pub async fn measure() -> Outcome<Part> {
     let mut found = vec![];
     for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
         let warming = requests(&place, &format!("{name}-first"), "warming", (BEFORE, BEFORE))?;
-        let answers: Vec<_> = send(service.address, RATE, &warming).await?.into_iter().map(|(_, a)| a).collect();
+        let answers: Vec<_> =
+            send(service.address, FEW_A_SECOND, &warming).await?.into_iter().map(|(_, a)| a).collect();
         expect(name, 202, &answers)?;
     }
-    for (whose, users, of) in USERS {
+    for Load { whose, users, named, rate } in LOADS {
         for (name, service) in [("ours", &ours), ("fastapi", &fastapi)] {
-            let requests = requests(&place, &format!("{name}-{of}"), whose, (REQUESTS, users))?;
-            found.push(measured(name, &requests, service, &firestore).await?);
+            let requests = requests(&place, &format!("{name}-{named}"), whose, (REQUESTS, users))?;
+            found.push(measured(name, rate, &requests, service, &firestore).await?);
         }
     }
     let mut part = Part::new('b');
-    let pairs: Vec<_> = found.chunks_exact(2).zip(USERS).collect();
+    let pairs: Vec<_> = found.chunks_exact(2).zip(LOADS).collect();
     let share = |pair: &[Found]| pair[0].figures.cpu / pair[1].figures.cpu;
-    let asked_for = pairs.iter().map(|(pair, (whose, ..))| {
-        let what = format!("processor time of a submission, {whose}, in those of FastAPI");
+    let asked_for = pairs.iter().map(|(pair, load)| {
+        let what = format!("processor time of a submission, {}, in those of FastAPI", load.whose);
         asked(&what, 1.0 / TIMES, share(pair), "×")
     });
     part.table(&ASKED, &asked_for.collect::<Vec<_>>());
-    let rows = pairs.iter().flat_map(|(pair, (whose, ..))| {
-        [row(&format!("submit-prediction, {whose}"), &pair[0]), row(&format!("FastAPI, {whose}"), &pair[1])]
+    let rows = pairs.iter().flat_map(|(pair, load)| {
+        [
+            row(&format!("submit-prediction, {}", load.whose), &pair[0]),
+            row(&format!("FastAPI, {}", load.whose), &pair[1]),
+        ]
     });
     let rows: Vec<_> = rows.collect();
-    part.table(&["", "CPU, ms", "CPU of the emulator, ms", "p50, ms", "p99, ms", "resident, MiB"], &rows);
+    let head = ["", "CPU, ms", "CPU of the emulator, ms", "answered a second", "p50, ms", "p99, ms", "resident, MiB"];
+    part.table(&head, &rows);
     let times: Vec<_> = pairs.iter().map(|(pair, _)| format!("{:.1}", 1.0 / share(pair))).collect();
     part.note(&format!(
-        "{REQUESTS} submissions at {RATE} a second, after {BEFORE} that were not measured; FastAPI takes {} times the \
-         processor time.",
+        "{REQUESTS} submissions each, after {BEFORE} that were not measured; where nothing else is said, as fast as they \
+         are answered. FastAPI takes {} times the processor time.",
         times.join(", ")
     ));
     Ok(part)
@@ -91,14 +107,20 @@ pub async fn measure() -> Outcome<Part> {
 
 fn row(name: &str, found: &Found) -> Vec<String> {
     let milliseconds = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1000.0);
-    let Figures { cpu, p50, p99 } = found.figures;
-    let cells = [name.to_owned(), short(cpu * 1000.0), short(found.emulator * 1000.0)];
+    let Figures { cpu, answered, p50, p99 } = found.figures;
+    let cells = [name.to_owned(), short(cpu * 1000.0), short(found.emulator * 1000.0), short(answered)];
     cells.into_iter().chain([milliseconds(p50), milliseconds(p99), short(found.mib)]).collect()
 }
 
-async fn measured(name: &str, requests: &[Request], service: &Service, firestore: &Emulator) -> Outcome<Found> {
+async fn measured(
+    name: &str,
+    rate: f64,
+    requests: &[Request],
+    service: &Service,
+    firestore: &Emulator,
+) -> Outcome<Found> {
     let before = cpu(firestore.id())?;
-    let (figures, answers) = load(service.address, service.id(), RATE, requests).await?;
+    let (figures, answers) = load(service.address, service.id(), rate, requests).await?;
     let emulator = (cpu(firestore.id())? - before) / REQUESTS as f64;
     expect(name, 202, &answers)?;
     Ok(Found { figures, emulator, mib: memory(service.id())?.0 })
